@@ -1,0 +1,424 @@
+import fs from 'node:fs';
+import net from 'node:net';
+import { monotonicMicros } from '../clock.ts';
+import { openControlFile } from '../control/control-file.ts';
+import type { ControlFile, DoorbellRinger } from '../control/contracts.ts';
+import { FifoRinger, openFifo } from '../control/fifo-bell.ts';
+import { FutexRinger } from '../control/futex-bell.ts';
+import {
+  FRONT_BELL,
+  type Geometry,
+  GIVEN,
+  SESSION,
+  SESSION_WORDS,
+  SESSIONS,
+  WAITS_FUTEX,
+  WAITS_NOT,
+  WAITS_PIPE,
+} from '../control/layout.ts';
+import { DomainFiles } from '../coordination/run-files.ts';
+import type { SessionCall, SessionWelcome } from '../coordination/session-protocol.ts';
+import { MemtideError } from '../errors.ts';
+import { futexWait, viewOf } from '../native/libc.ts';
+import { tryLockByte, unlockByte } from '../native/ofd-lock.ts';
+import { timespecOf } from '../native/scratch.ts';
+import { type Arena, openArena } from '../platforms/arena/arena-file.ts';
+import type { Refusal } from '../platforms/contracts.ts';
+import { type BurstStages, TIERS } from '../records.ts';
+import { type Bytes, bytes as asBytes, formatBytes } from '../units.ts';
+import { AgentSocket } from './agent-socket.ts';
+import { ChunkSpace, type Claimed } from './chunk-space.ts';
+import { Lease, type LeaseOwner, type ReclaimRequest } from './lease.ts';
+import { LeaseWindows } from './lease-windows.ts';
+
+export interface BorrowOptions {
+  /** How long to wait for other domains to let go, in milliseconds. Default 200; 0 takes only what is there. */
+  readonly deadline?: number;
+  /** The memory may be called back: `onReclaim` is told, and should release the lease soon. */
+  readonly revocable?: boolean;
+  readonly onReclaim?: (request: ReclaimRequest) => void | Promise<void>;
+}
+
+/** A request that could not be met. `refusal` says why. */
+export class BorrowRefused extends MemtideError {
+  readonly refusal: Refusal;
+
+  constructor(byteLength: number, refusal: Refusal, waitedMillis: number) {
+    super({
+      operation: `borrow ${formatBytes(byteLength)}`,
+      actual: `${REFUSAL_TEXT[refusal] ?? refusal} (waited ${waitedMillis.toFixed(1)} ms)`,
+      remedy: REFUSAL_REMEDY[refusal] ?? 'look at memtide status',
+    });
+    this.refusal = refusal;
+  }
+}
+
+const REFUSAL_TEXT: Partial<Record<Refusal, string>> = {
+  'pool-empty': 'nobody has memory to give',
+  ceiling: 'the domain would pass its ceiling',
+  deadline: 'the donors did not let go in time',
+  'peer-gone': 'the agent does not answer',
+};
+const REFUSAL_REMEDY: Partial<Record<Refusal, string>> = {
+  'pool-empty': 'ask for less, release leases, or raise total_mib',
+  ceiling: 'raise ceiling_mib of the domain',
+  deadline: 'ask with a longer deadline, or look for the stuck donor in memtide status',
+  'peer-gone': 'start the agent of the domain: memtide agent --domain NAME',
+};
+
+const DEFAULT_DEADLINE_MILLIS = 200;
+/** What a waiter allows the answer to be late by, before it takes the agent for dead. */
+const ANSWER_GRACE_MILLIS = 250;
+
+/** An application's connection to the agent of its domain. Made by `connect`. */
+export class Connection implements LeaseOwner {
+  readonly domain: string;
+  readonly #welcome: SessionWelcome;
+  readonly #socket: AgentSocket;
+  readonly #file: ControlFile;
+  readonly #space: ChunkSpace;
+  readonly #arena: Arena;
+  readonly #arenaBuffer: ArrayBuffer;
+  readonly #windows: LeaseWindows;
+  readonly #bell: DoorbellRinger;
+  readonly #lockFd: number;
+  readonly #keepFd: number;
+  readonly #pipe: net.Socket;
+  readonly #slot: number;
+  readonly #leases = new Set<Lease>();
+  #queue: Promise<unknown> = Promise.resolve();
+  #wake: (() => void) | undefined;
+  #seenReclaim: number;
+  #poked = false;
+  #closed = false;
+
+  constructor(parts: {
+    readonly welcome: SessionWelcome;
+    readonly socket: AgentSocket;
+    readonly file: ControlFile;
+    readonly geometry: Geometry;
+    readonly arena: Arena;
+    readonly bell: DoorbellRinger;
+    readonly lockFd: number;
+    readonly keepFd: number;
+    readonly pipe: net.Socket;
+  }) {
+    const { welcome } = parts;
+    this.domain = welcome.domain;
+    this.#welcome = welcome;
+    this.#socket = parts.socket;
+    this.#file = parts.file;
+    this.#arena = parts.arena;
+    this.#arenaBuffer = viewOf(parts.arena.mapping.address, parts.arena.mapping.byteLength);
+    this.#space = new ChunkSpace(parts.file, parts.geometry, welcome.session);
+    this.#windows = new LeaseWindows(parts.arena.fd, 2 ** parts.geometry.chunkShift);
+    this.#bell = parts.bell;
+    this.#lockFd = parts.lockFd;
+    this.#keepFd = parts.keepFd;
+    this.#pipe = parts.pipe;
+    this.#slot = SESSIONS + welcome.session * SESSION_WORDS;
+    this.#seenReclaim = Atomics.load(parts.file.words, this.#slot + SESSION.reclaimSeq);
+    this.#pipe.on('data', () => this.#woken());
+    this.#pipe.unref();
+  }
+
+  /** The number of this connection among those of its domain. */
+  get session(): number {
+    return this.#welcome.session;
+  }
+
+  /** Bytes that `tryBorrow` could have at this moment. */
+  get claimableBytes(): Bytes {
+    return asBytes(this.#space.claimableBytes());
+  }
+
+  /** What this process holds. */
+  get leasedBytes(): Bytes {
+    let sum = 0;
+    for (const lease of this.#leases) sum += lease.byteLength;
+    return asBytes(sum);
+  }
+
+  /**
+   * Takes memory that is there to be claimed (tiers 0 and 1): nobody is woken, nothing is waited for.
+   * @returns undefined when there is not enough of it.
+   */
+  tryBorrow(byteLength: number, options: Omit<BorrowOptions, 'deadline'> = {}): Lease | undefined {
+    this.#check(byteLength);
+    const started = monotonicMicros();
+    const claimed = this.#space.claim(byteLength, options.revocable === true);
+    return claimed && this.#lease(claimed, byteLength, options, started, {});
+  }
+
+  /**
+   * Takes memory, from other domains if need be (tier 2).
+   * @throws BorrowRefused when it cannot be had within the deadline.
+   */
+  async borrow(byteLength: number, options: BorrowOptions = {}): Promise<Lease> {
+    const lease = this.tryBorrow(byteLength, options);
+    if (lease) return lease;
+    const turn = this.#queue.then(() => this.#borrowFromPeers(byteLength, options));
+    this.#queue = turn.catch(() => {});
+    return turn;
+  }
+
+  /** As `borrow`, with the thread blocked while it waits: fewer microseconds, no event loop meanwhile. */
+  borrowSync(byteLength: number, options: BorrowOptions = {}): Lease {
+    const lease = this.tryBorrow(byteLength, options);
+    if (lease) return lease;
+    const deadlineMillis = options.deadline ?? DEFAULT_DEADLINE_MILLIS;
+    const started = monotonicMicros();
+    const giveUp = started + (deadlineMillis + ANSWER_GRACE_MILLIS) * 1000;
+    const seq = this.#post(byteLength, deadlineMillis, WAITS_FUTEX);
+    const responseAt = this.#slot + SESSION.responseSeq;
+    let seen = Atomics.load(this.#file.words, responseAt);
+    while (seen !== seq && monotonicMicros() < giveUp) {
+      futexWait(this.#file.address + responseAt * 4, seen, timespecOf(20));
+      seen = Atomics.load(this.#file.words, responseAt);
+    }
+    return this.#settle(byteLength, options, started, seen === seq);
+  }
+
+  /** Ends the connection: all leases end, and their memory goes back. */
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
+    for (const lease of this.#leases) {
+      lease.end('connection-closed');
+      this.#space.release(lease.claimed);
+    }
+    this.#leases.clear();
+    await this.#socket.close();
+    unlockByte(this.#lockFd, this.session);
+    fs.closeSync(this.#lockFd);
+    fs.closeSync(this.#keepFd);
+    this.#pipe.destroy();
+    this.#bell.close();
+    this.#arena.close();
+  }
+
+  /** Not for applications: called by `Lease.release`. */
+  end(lease: Lease): void {
+    this.#leases.delete(lease);
+    this.#space.release(lease.claimed);
+    if (lease.window) this.#windows.recycle(lease.window);
+    if (lease.revocable) this.#countRevocable();
+    this.#bell.ring(this.session);
+  }
+
+  async #borrowFromPeers(byteLength: number, options: BorrowOptions): Promise<Lease> {
+    const started = monotonicMicros();
+    const deadlineMillis = options.deadline ?? DEFAULT_DEADLINE_MILLIS;
+    // Waiting its turn behind another request, this one may have become easy to serve.
+    const lease = this.tryBorrow(byteLength, options);
+    if (lease) return lease;
+    const seq = this.#post(byteLength, deadlineMillis, WAITS_PIPE);
+    const answered = await this.#answer(seq, deadlineMillis + ANSWER_GRACE_MILLIS);
+    return this.#settle(byteLength, options, started, answered);
+  }
+
+  /** Posts a request in the session slot and rings the agent. @returns its number. */
+  #post(byteLength: number, deadlineMillis: number, waits: number): number {
+    const { words } = this.#file;
+    const seq = (Atomics.load(words, this.#slot + SESSION.requestSeq) + 1) | 0;
+    const wanted = this.#space.chunksFor(byteLength);
+    words[this.#slot + SESSION.requestChunks] = this.#space.missingChunks(wanted);
+    words[this.#slot + SESSION.requestDeadlineMicros] = Math.round(deadlineMillis * 1000);
+    Atomics.store(words, this.#slot + SESSION.waits, waits);
+    Atomics.store(words, this.#slot + SESSION.requestSeq, seq);
+    this.#bell.ring(this.session);
+    return seq;
+  }
+
+  #answer(seq: number, timeoutMillis: number): Promise<boolean> {
+    const { words } = this.#file;
+    const answered = (): boolean => Atomics.load(words, this.#slot + SESSION.responseSeq) === seq;
+    return new Promise((resolve) => {
+      this.#pipe.ref();
+      const timer = setTimeout(() => finish(), timeoutMillis);
+      const finish = (): void => {
+        clearTimeout(timer);
+        this.#wake = undefined;
+        this.#pipe.unref();
+        resolve(answered());
+      };
+      this.#wake = () => {
+        if (answered()) finish();
+      };
+      this.#wake();
+    });
+  }
+
+  /** Turns an answer into a lease or a refusal. */
+  #settle(byteLength: number, options: BorrowOptions, started: number, answered: boolean): Lease {
+    const { words } = this.#file;
+    const answeredAt = monotonicMicros();
+    Atomics.store(words, this.#slot + SESSION.waits, WAITS_NOT);
+    const waitedMillis = (answeredAt - started) / 1000;
+    if (!answered) throw new BorrowRefused(byteLength, 'peer-gone', waitedMillis);
+    const status = words[this.#slot + SESSION.responseStatus];
+    if (status !== GIVEN.ok) {
+      const refusal = status === GIVEN.ceiling ? 'ceiling' : status === GIVEN.deadline ? 'deadline' : 'pool-empty';
+      throw new BorrowRefused(byteLength, refusal, waitedMillis);
+    }
+    const decideMicros = words[this.#slot + SESSION.decideMicros]!;
+    const releaseMicros = words[this.#slot + SESSION.releaseMicros]!;
+    const claimed = this.#space.claim(byteLength, options.revocable === true);
+    if (!claimed) throw new BorrowRefused(byteLength, 'pool-empty', waitedMillis);
+    return this.#lease(claimed, byteLength, options, started, {
+      notifyMicros: Math.max(0, answeredAt - started - decideMicros - releaseMicros),
+      decideMicros,
+      releaseMicros,
+    }, answeredAt);
+  }
+
+  #lease(
+    claimed: Claimed,
+    byteLength: number,
+    options: BorrowOptions,
+    started: number,
+    waited: BurstStages,
+    populateFrom = started,
+  ): Lease {
+    const window = claimed.scattered && this.#windows.show(claimed.scattered, this.#space.chunkBytes);
+    const offset = window ? 0 : claimed.start * this.#space.chunkBytes + claimed.firstBlock * this.#space.blockBytes;
+    const now = monotonicMicros();
+    const lease = new Lease({
+      owner: this,
+      claimed,
+      window,
+      address: window ? window.address : this.#arena.mapping.address + offset,
+      buffer: window ? window.buffer : this.#arenaBuffer,
+      offset,
+      byteLength,
+      totalMicros: now - started,
+      stages: { ...waited, populateMicros: now - populateFrom },
+      revocable: options.revocable === true,
+      onReclaim: options.onReclaim,
+    });
+    this.#leases.add(lease);
+    if (lease.revocable) this.#countRevocable();
+    this.#pokeSoon();
+    return lease;
+  }
+
+  /** Lets the agent look at its reserve, after the caller has got its memory: never on the way to it. */
+  #pokeSoon(): void {
+    if (this.#poked) return;
+    this.#poked = true;
+    setImmediate(() => {
+      this.#poked = false;
+      if (!this.#closed) this.#bell.ring(this.session);
+    });
+  }
+
+  /** Tells the agent of a burst once it has been served and touched. */
+  report(lease: Lease, atMicros: number, extra: { readonly detectMicros?: number } = {}): void {
+    const touch = lease.touchMicros;
+    const stages = { ...extra, ...lease.stages, ...(touch === undefined ? {} : { touchMicros: touch }) };
+    const tierBytes = Object.fromEntries(TIERS.map((tier) => [tier, lease.tierBytes[tier]]));
+    this.#tell({
+      op: 'burst',
+      burst: {
+        atMicros: atMicros as never,
+        requestedBytes: asBytes(lease.byteLength),
+        tierBytes: tierBytes as never,
+        outcome: 'served',
+        stages,
+        totalMicros: lease.totalMicros + (touch ?? 0),
+        idleBytes: asBytes(this.#space.claimableBytes() + lease.tierBytes.reserve + lease.tierBytes.pool),
+      },
+    });
+  }
+
+  /** Tells the agent of a burst that was refused. */
+  reportRefused(byteLength: number, atMicros: number, refusal: Refusal, totalMicros: number): void {
+    this.#tell({
+      op: 'burst',
+      burst: {
+        atMicros: atMicros as never,
+        requestedBytes: asBytes(byteLength),
+        tierBytes: { reserve: 0, pool: 0, peer: 0 },
+        outcome: 'refused',
+        refusal,
+        stages: {},
+        totalMicros,
+        idleBytes: asBytes(this.#space.claimableBytes()),
+      },
+    });
+  }
+
+  #tell(call: SessionCall): void {
+    this.#socket.tell(call);
+  }
+
+  #countRevocable(): void {
+    let chunks = 0;
+    for (const lease of this.#leases) {
+      if (lease.revocable) chunks += this.#space.chunksFor(lease.byteLength);
+    }
+    Atomics.store(this.#file.words, this.#slot + SESSION.revocableChunks, chunks);
+  }
+
+  #woken(): void {
+    this.#wake?.();
+    const seq = Atomics.load(this.#file.words, this.#slot + SESSION.reclaimSeq);
+    if (seq === this.#seenReclaim) return;
+    this.#seenReclaim = seq;
+    let wanted = Atomics.load(this.#file.words, this.#slot + SESSION.reclaimChunks) * this.#space.chunkBytes;
+    const wantedBytes = wanted;
+    // Oldest first: what was cached longest ago is the least likely to be missed.
+    for (const lease of [...this.#leases]) {
+      if (wanted <= 0) break;
+      if (!lease.revocable || !lease.onReclaim) continue;
+      wanted -= this.#space.chunksFor(lease.byteLength) * this.#space.chunkBytes;
+      void lease.onReclaim({ wantedBytes, lease });
+    }
+  }
+
+  #check(byteLength: number): void {
+    if (!Number.isSafeInteger(byteLength) || byteLength <= 0 || byteLength > this.#arena.mapping.byteLength) {
+      throw new MemtideError({
+        operation: 'borrow memory',
+        expected: `1 to ${this.#arena.mapping.byteLength} bytes (the size of the arena)`,
+        actual: String(byteLength),
+      });
+    }
+    if (this.#closed) {
+      throw new MemtideError({ operation: 'borrow memory', actual: 'the connection is closed', remedy: 'connect again' });
+    }
+  }
+}
+
+/** Opens what the agent named, takes the session's lock, and tells the agent that the session lives. */
+export async function openConnection(socketPath: string): Promise<Connection> {
+  const socket = await AgentSocket.open(socketPath);
+  const welcome = await socket.hello();
+  const files = new DomainFiles(welcome.domainDirectory);
+  const { file, identity } = openControlFile(files.control);
+  const arena = openArena(welcome.arena);
+  const lockFd = fs.openSync(files.locks, 'r+');
+  if (!tryLockByte(lockFd, welcome.session)) {
+    throw new MemtideError({
+      operation: 'connect to the agent',
+      object: socketPath,
+      expected: `session ${welcome.session} to be free`,
+      actual: 'another process holds it',
+      remedy: 'restart the agent of the domain',
+    });
+  }
+  const keepFd = openFifo(welcome.keep);
+  const bell =
+    welcome.doorbell === 'fifo'
+      ? new FifoRinger(files.bell)
+      : new FutexRinger({ words: file.words, at: FRONT_BELL, address: file.address });
+  const pipe = new net.Socket({ fd: openFifo(files.wake(welcome.session)), readable: true, writable: false });
+  premapResident(arena, welcome);
+  await socket.ready();
+  return new Connection({ welcome, socket, file, geometry: identity, arena, bell, lockFd, keepFd, pipe });
+}
+
+/** Brings the arena's resident pages into this process's page tables, so that the first touch takes no fault. */
+function premapResident(arena: Arena, welcome: SessionWelcome): void {
+  for (const { offset, length } of welcome.resident) arena.premap(offset, length);
+}

@@ -1,0 +1,90 @@
+import { futexWait, futexWake } from '../native/libc.ts';
+import { timespecOf } from '../native/scratch.ts';
+import type { DoorbellRinger, DoorbellWaiter } from './contracts.ts';
+import { BELL, BELL_PENDING_WORDS } from './layout.ts';
+
+/** Longest wait: an endless one keeps a worker's process from exiting. */
+export const MAX_WAIT_MILLIS = 250;
+
+/** A bell's words in a shared mapping. */
+export interface BellPlace {
+  readonly words: Int32Array;
+  /** Index of the bell's first word. */
+  readonly at: number;
+  /** Address of `words[0]` in this process. */
+  readonly address: number;
+}
+
+/**
+ * The doorbell of one machine: a futex on a word of shared memory. Ringing costs a system call only when the other side
+ * sleeps; waking costs what the scheduler charges.
+ */
+export class FutexRinger implements DoorbellRinger {
+  readonly #words: Int32Array;
+  readonly #at: number;
+  readonly #seqAddress: number;
+
+  constructor({ words, at, address }: BellPlace) {
+    this.#words = words;
+    this.#at = at;
+    this.#seqAddress = address + (at + BELL.seq) * 4;
+  }
+
+  ring(source: number): void {
+    const words = this.#words;
+    Atomics.or(words, this.#at + BELL.pending + ((source >>> 5) & (BELL_PENDING_WORDS - 1)), 1 << (source & 31));
+    Atomics.add(words, this.#at + BELL.seq, 1);
+    if (Atomics.load(words, this.#at + BELL.waiting) !== 0) futexWake(this.#seqAddress, 1);
+  }
+
+  close(): void {}
+}
+
+export class FutexWaiter implements DoorbellWaiter {
+  readonly pending = new Int32Array(BELL_PENDING_WORDS);
+  readonly #words: Int32Array;
+  readonly #at: number;
+  readonly #seqAddress: number;
+  readonly #spins: number;
+
+  /** @param spins looks at the word this often before sleeping; only worth it when the two sides have a CPU each. */
+  constructor({ words, at, address }: BellPlace, spins = 0) {
+    this.#words = words;
+    this.#at = at;
+    this.#seqAddress = address + (at + BELL.seq) * 4;
+    this.#spins = spins;
+  }
+
+  wait(timeoutMillis: number): boolean {
+    const words = this.#words;
+    if (this.#collect() || this.#any()) return true;
+    if (timeoutMillis <= 0) return false;
+    for (let spin = 0; spin < this.#spins; spin++) if (this.#collect()) return true;
+    const seq = Atomics.load(words, this.#at + BELL.seq);
+    Atomics.store(words, this.#at + BELL.waiting, 1);
+    // The word may have been rung between the look and the store: look again before sleeping (layout.ts, bells).
+    if (!this.#collect()) futexWait(this.#seqAddress, seq, timespecOf(Math.min(timeoutMillis, MAX_WAIT_MILLIS)));
+    Atomics.store(words, this.#at + BELL.waiting, 0);
+    return this.#collect() || this.#any();
+  }
+
+  close(): void {}
+
+  #collect(): boolean {
+    let seen = 0;
+    for (let word = 0; word < BELL_PENDING_WORDS; word++) {
+      const at = this.#at + BELL.pending + word;
+      // An atomic load, not a plain one: arm64 may move a plain load above the store of `waiting`.
+      if (Atomics.load(this.#words, at) === 0) continue;
+      const bits = Atomics.exchange(this.#words, at, 0);
+      this.pending[word] = (this.pending[word] as number) | bits;
+      seen |= bits;
+    }
+    return seen !== 0;
+  }
+
+  #any(): boolean {
+    for (let word = 0; word < BELL_PENDING_WORDS; word++) if (this.pending[word] !== 0) return true;
+    return false;
+  }
+}

@@ -1,0 +1,367 @@
+import fs from 'node:fs';
+import net from 'node:net';
+import { createControlFile, openControlFile } from '../control/control-file.ts';
+import type { ControlFile, DoorbellRinger } from '../control/contracts.ts';
+import { FifoRinger } from '../control/fifo-bell.ts';
+import { FutexRinger } from '../control/futex-bell.ts';
+import { BLOCK_SHIFT, type Geometry } from '../control/layout.ts';
+import { Ledger } from '../control/ledger.ts';
+import { MemtideError } from '../errors.ts';
+import { mapFile, wordsOf } from '../native/mapping.ts';
+import { tryLockByte } from '../native/ofd-lock.ts';
+import { type Arena, createArena, type HugePages } from '../platforms/arena/arena-file.ts';
+import type { Mode } from '../records.ts';
+import { type Bytes, bytes as asBytes, formatBytes } from '../units.ts';
+import type { PairLimits } from './backend-plane.ts';
+import { type BackendCall, type BackendReply, type FrontendWelcome, serveLines } from './agent-protocol.ts';
+import { makeFifo } from './fifo-file.ts';
+import { PLANE_FIGURES, type PlaneFigure, type PlaneScheduling, PlaneThread } from './plane-thread.ts';
+import { AGENT_LOCK_BYTE, checkSocketPath, ensurePrivateDirectory, RunFiles } from './run-files.ts';
+import { MAX_PAIRS, SOURCE_MAIN } from './sources.ts';
+
+export interface BackendDomain {
+  readonly name: string;
+  readonly limits: PairLimits;
+}
+
+export interface BackendOptions {
+  readonly runDir: string;
+  readonly arenaBytes: Bytes;
+  /** Arena memory taken from the system at the start; the rest is taken when it is freed elsewhere. */
+  readonly populateBytes?: Bytes;
+  readonly chunkBytes: number;
+  readonly hugePages: HugePages;
+  readonly lock: boolean;
+  readonly doorbell: 'futex' | 'fifo';
+  readonly scheduling: PlaneScheduling;
+  readonly mode: Mode;
+  readonly stuckBackoffMillis: number;
+  readonly domains: readonly BackendDomain[];
+  /** A front end asks for private budget, or offers some back; slow plane. */
+  readonly onBudget?: (domain: string, call: BackendCall & { op: 'budget' }) => BackendReply;
+  /** A domain's figures, as its agent reports them. */
+  readonly onReport?: (domain: string, call: BackendCall & { op: 'report' }) => void;
+  readonly onDomain?: (domain: string, connected: boolean) => void;
+}
+
+interface PairFile {
+  readonly name: string;
+  readonly file: ControlFile;
+  readonly ledger: Ledger;
+  limits: PairLimits;
+  connected: net.Socket | undefined;
+}
+
+/** How the arena came to be, for people and for the environment of a measurement. */
+export interface ArenaFacts {
+  readonly huge: boolean;
+  readonly hugeReason: string | undefined;
+  readonly locked: boolean;
+  readonly lockReason: string | undefined;
+  readonly populateMicros: number;
+  readonly byteLength: number;
+}
+
+/**
+ * The back end of one machine: makes the arena and the control files, runs the fast plane, and lets front ends in.
+ * Decisions about sizes come from outside (`setLimits`); this part carries them out.
+ */
+export class BackendService {
+  readonly files: RunFiles;
+  readonly #options: BackendOptions;
+  readonly #pairs: PairFile[] = [];
+  #geometry: Geometry | undefined;
+  #arena: Arena | undefined;
+  #facts: ArenaFacts | undefined;
+  #plane: PlaneThread | undefined;
+  #server: net.Server | undefined;
+  #lockFd = -1;
+  #keepFd = -1;
+  #arenaId = 0;
+
+  constructor(options: BackendOptions) {
+    this.#options = options;
+    this.files = new RunFiles(options.runDir);
+  }
+
+  async start(): Promise<void> {
+    const { domains, doorbell } = this.#options;
+    if (domains.length > MAX_PAIRS) throw new RangeError(`at most ${MAX_PAIRS} domains`);
+    ensurePrivateDirectory(this.files.directory);
+    this.#takeLock();
+    this.#clearLeftovers();
+    makeFifo(this.files.keep);
+    this.#keepFd = fs.openSync(this.files.keep, fs.constants.O_RDWR | fs.constants.O_NONBLOCK);
+    await this.#makeArena();
+    this.#makeBell();
+    for (const [id, domain] of domains.entries()) this.#makePair(id, domain);
+    await this.#startPlane(doorbell);
+    await this.#listen();
+  }
+
+  get arenaFacts(): ArenaFacts {
+    return this.#facts!;
+  }
+
+  get geometry(): Geometry {
+    return this.#geometry!;
+  }
+
+  get chunkBytes(): number {
+    return this.#options.chunkBytes;
+  }
+
+  get domainNames(): readonly string[] {
+    return this.#pairs.map(({ name }) => name);
+  }
+
+  isConnected(domain: string): boolean {
+    return this.#pair(domain).connected !== undefined;
+  }
+
+  /** Chunks of a domain by ledger state, as its ledger says now: index with `STATE`. */
+  countStates(domain: string, counts: Int32Array): void {
+    this.#pair(domain).ledger.countAll(counts);
+  }
+
+  figure(name: PlaneFigure): number {
+    return this.#plane!.figure(name);
+  }
+
+  figures(): Record<PlaneFigure, number> {
+    return Object.fromEntries(PLANE_FIGURES.map((name) => [name, this.figure(name)])) as Record<PlaneFigure, number>;
+  }
+
+  limitsOf(domain: string): PairLimits {
+    return this.#pair(domain).limits;
+  }
+
+  setLimits(domain: string, limits: PairLimits): void {
+    const id = this.#pairs.findIndex(({ name }) => name === domain);
+    this.#pairs[id]!.limits = limits;
+    this.#plane!.send({ kind: 'limits', id, limits });
+  }
+
+  setPressured(domain: string, pressured: boolean): void {
+    const id = this.#pairs.findIndex(({ name }) => name === domain);
+    this.#plane!.send({ kind: 'pressured', id, pressured });
+  }
+
+  setMode(mode: Mode): void {
+    this.#plane!.send({
+      kind: 'mode',
+      split: mode === 'split',
+      stuckBackoffMicros: this.#options.stuckBackoffMillis * 1000,
+    });
+  }
+
+  /** Gives memory of free chunks back to the system, so that it can become somebody's private budget. */
+  punch(chunks: number): void {
+    this.#plane!.send({ kind: 'punch', count: chunks });
+  }
+
+  /** Takes memory from the system for chunks that have none. @returns whether there was enough. */
+  populate(from: number, chunks: number): boolean {
+    const { chunkBytes, lock } = this.#options;
+    const arena = this.#arena!;
+    if (!arena.populate(from * chunkBytes, chunks * chunkBytes)) return false;
+    if (lock) arena.lock(from * chunkBytes, chunks * chunkBytes);
+    this.#plane!.send({ kind: 'populated', from, count: chunks });
+    return true;
+  }
+
+  onFailure(report: (error: Error) => void): void {
+    this.#plane?.onFailure(report);
+  }
+
+  async stop(): Promise<void> {
+    await new Promise<void>((resolve) => {
+      if (!this.#server) return resolve();
+      this.#server.close(() => resolve());
+      for (const { connected } of this.#pairs) connected?.destroy();
+    });
+    await this.#plane?.stop();
+    this.#arena?.remove();
+    if (this.#keepFd >= 0) fs.closeSync(this.#keepFd);
+    for (const name of ['backendSocket', 'backendBell', 'keep', 'arenaInfo'] as const) {
+      fs.rmSync(this.files[name], { force: true });
+    }
+    if (this.#lockFd >= 0) fs.closeSync(this.#lockFd);
+  }
+
+  #pair(domain: string): PairFile {
+    const pair = this.#pairs.find(({ name }) => name === domain);
+    if (!pair) throw new RangeError(`no domain ${domain}`);
+    return pair;
+  }
+
+  #takeLock(): void {
+    this.#lockFd = fs.openSync(this.files.backendLock, 'a+', 0o600);
+    if (tryLockByte(this.#lockFd, AGENT_LOCK_BYTE)) return;
+    throw new MemtideError({
+      operation: 'start the back end',
+      object: this.files.directory,
+      expected: 'no other back end in this run directory',
+      actual: 'one is running',
+      remedy: 'stop it, or give this one another "run_dir"',
+    });
+  }
+
+  /** What a back end that was killed has left: nobody can be using it once the lock is ours and no agent is alive. */
+  #clearLeftovers(): void {
+    fs.rmSync(this.files.backendSocket, { force: true });
+    fs.rmSync(this.files.arenaInfo, { force: true });
+  }
+
+  async #makeArena(): Promise<void> {
+    const { arenaBytes, chunkBytes, hugePages, lock, runDir, populateBytes = arenaBytes } = this.#options;
+    const chunkCount = Math.floor(arenaBytes / chunkBytes);
+    const geometry: Geometry = { chunkCount, chunkShift: Math.log2(chunkBytes), blockShift: BLOCK_SHIFT };
+    if (chunkCount < 1) {
+      throw new MemtideError({
+        operation: 'make the arena',
+        expected: `at least one chunk of ${formatBytes(chunkBytes)}`,
+        actual: formatBytes(arenaBytes),
+        remedy: 'raise total_mib, lower budget_mib of the domains, or lower arena.chunk_kib',
+      });
+    }
+    this.#geometry = geometry;
+    this.#arenaId = Math.floor(Math.random() * 2 ** 31);
+    const arena = await createArena({
+      directory: runDir,
+      byteLength: chunkCount * chunkBytes,
+      hugePages,
+      keep: this.files.keep,
+    });
+    this.#arena = arena;
+    const before = performance.now();
+    const wanted = Math.min(chunkCount, Math.floor(populateBytes / chunkBytes)) * chunkBytes;
+    if (!arena.populate(0, wanted)) {
+      throw new MemtideError({
+        operation: 'take memory for the arena',
+        object: arena.source.path,
+        expected: formatBytes(wanted),
+        actual: 'the tmpfs or the machine has less',
+        remedy: 'lower total_mib, or make /dev/shm larger (mount -o remount,size=…)',
+      });
+    }
+    const populateMicros = (performance.now() - before) * 1000;
+    const lockReason = lock ? arena.lock(0, wanted) : 'arena.lock is off';
+    this.#facts = {
+      huge: arena.source.huge,
+      hugeReason: arena.source.hugeReason,
+      locked: lockReason === undefined,
+      lockReason,
+      populateMicros,
+      byteLength: wanted,
+    };
+    fs.writeFileSync(this.files.arenaInfo, JSON.stringify({ ...arena.source, arenaId: this.#arenaId }), { mode: 0o600 });
+  }
+
+  #makeBell(): void {
+    if (this.#options.doorbell === 'fifo') makeFifo(this.files.backendBell);
+    else fs.writeFileSync(this.files.backendBell, Buffer.alloc(4096), { mode: 0o600 });
+  }
+
+  #makePair(id: number, { name, limits }: BackendDomain): void {
+    const files = this.files.domain(name);
+    ensurePrivateDirectory(files.directory);
+    createControlFile(files.control, this.geometry, id, this.#arenaId);
+    if (this.#options.doorbell === 'fifo') makeFifo(files.bell);
+    const { file } = openControlFile(files.control);
+    this.#pairs.push({ name, file, ledger: new Ledger(file, this.geometry), limits, connected: undefined });
+  }
+
+  async #startPlane(doorbell: 'futex' | 'fifo'): Promise<void> {
+    const plane = new PlaneThread(
+      {
+        role: 'backend',
+        doorbell,
+        backendBell: this.files.backendBell,
+        arena: this.#arena!.source,
+        geometry: this.geometry,
+        scheduling: this.#options.scheduling,
+        split: this.#options.mode === 'split',
+        stuckBackoffMicros: this.#options.stuckBackoffMillis * 1000,
+      },
+      this.#ringer(doorbell),
+    );
+    await plane.start();
+    this.#plane = plane;
+    for (const [id, { name, limits }] of this.#pairs.entries()) {
+      plane.send({ kind: 'pair', id, directory: this.files.domain(name).directory, limits });
+    }
+    plane.send({ kind: 'populated', from: 0, count: this.#facts!.byteLength / this.#options.chunkBytes });
+  }
+
+  #ringer(doorbell: 'futex' | 'fifo'): () => void {
+    let ringer: DoorbellRinger;
+    if (doorbell === 'fifo') ringer = new FifoRinger(this.files.backendBell);
+    else {
+      const bell = mapFile(this.files.backendBell, 4096, 'doorbell');
+      ringer = new FutexRinger({ words: wordsOf(bell), at: 0, address: bell.address });
+    }
+    return () => ringer.ring(SOURCE_MAIN);
+  }
+
+  async #listen(): Promise<void> {
+    const server = net.createServer((socket) => this.#serve(socket));
+    this.#server = server;
+    await new Promise<void>((resolve, reject) => {
+      server.once('error', reject);
+      server.listen(checkSocketPath(this.files.backendSocket), resolve);
+    });
+    fs.chmodSync(this.files.backendSocket, 0o600);
+  }
+
+  /** One front end's slow-plane connection. */
+  #serve(socket: net.Socket): void {
+    let domain: string | undefined;
+    serveLines<BackendCall, BackendReply>(socket, (call) => {
+      if (call.op === 'hello') {
+        const id = this.#pairs.findIndex(({ name }) => name === call.domain);
+        if (id < 0) return { ok: false, error: `no domain "${call.domain}" here; there are ${this.domainNames.join(', ')}` };
+        const pair = this.#pairs[id]!;
+        if (pair.connected) return { ok: false, error: `domain "${call.domain}" has an agent already` };
+        pair.connected = socket;
+        domain = call.domain;
+        this.#options.onDomain?.(domain, true);
+        return { ok: true, hello: this.#welcome(id) };
+      }
+      if (domain === undefined) return { ok: false, error: 'say hello first' };
+      if (call.op === 'budget') {
+        return this.#options.onBudget?.(domain, call) ?? { ok: false, error: 'budgets are not moved here' };
+      }
+      this.#options.onReport?.(domain, call);
+      return undefined;
+    });
+    socket.on('close', () => {
+      const pair = this.#pairs.find(({ connected }) => connected === socket);
+      if (!pair) return;
+      pair.connected = undefined;
+      this.#options.onDomain?.(pair.name, false);
+    });
+  }
+
+  #welcome(id: number): FrontendWelcome {
+    const { name, limits } = this.#pairs[id]!;
+    return {
+      domain: name,
+      pairId: id,
+      domainDirectory: this.files.domain(name).directory,
+      backendBell: this.files.backendBell,
+      keep: this.files.keep,
+      arena: this.#arena!.source,
+      geometry: this.geometry,
+      doorbell: this.#options.doorbell,
+      mode: this.#options.mode,
+      limits,
+      resident: [{ offset: 0, length: asBytes(this.#facts!.byteLength) }],
+    };
+  }
+
+  /** Says something to a domain's agent; nothing is said when none is connected. */
+  tell(domain: string, message: object): void {
+    this.#pair(domain).connected?.write(`${JSON.stringify(message)}\n`);
+  }
+}

@@ -1,0 +1,163 @@
+import fs from 'node:fs';
+import { openControlFile } from '../control/control-file.ts';
+import type { ControlFile, DoorbellRinger } from '../control/contracts.ts';
+import { FifoRinger } from '../control/fifo-bell.ts';
+import { FutexRinger } from '../control/futex-bell.ts';
+import { FRONT, FRONT_BELL } from '../control/layout.ts';
+import { Ledger } from '../control/ledger.ts';
+import { MemtideError } from '../errors.ts';
+import { tryLockByte } from '../native/ofd-lock.ts';
+import type { BackendCall, FrontendWelcome } from './agent-protocol.ts';
+import { BackendLink } from './backend-link.ts';
+import { PLANE_FIGURES, type PlaneFigure, type PlaneScheduling, PlaneThread } from './plane-thread.ts';
+import { AGENT_LOCK_BYTE, DomainFiles, RunFiles } from './run-files.ts';
+import type { SessionCall, SessionReply } from './session-protocol.ts';
+import { SessionServer } from './session-server.ts';
+import { SOURCE_MAIN } from './sources.ts';
+
+export interface FrontendOptions {
+  readonly runDir: string;
+  readonly domain: string;
+  readonly scheduling: PlaneScheduling;
+  /** Chunks to hold as reserve at the start; later by `setReserve`. */
+  readonly reserveChunks: number;
+  /** Calls of applications that are not about their session. */
+  readonly answer: (call: SessionCall, session: number | undefined) => SessionReply | undefined | Promise<SessionReply>;
+  readonly onNotice: (notice: unknown) => void;
+  readonly onBackendGone: () => void;
+}
+
+/** The front end of one domain: its pair with the back end, its fast plane, and its applications. */
+export class FrontendService {
+  readonly #options: FrontendOptions;
+  #link: BackendLink | undefined;
+  #welcome: FrontendWelcome | undefined;
+  #file: ControlFile | undefined;
+  #ledger: Ledger | undefined;
+  #plane: PlaneThread | undefined;
+  #sessions: SessionServer | undefined;
+  #ringer: DoorbellRinger | undefined;
+  #lockFd = -1;
+  #keepFd = -1;
+
+  constructor(options: FrontendOptions) {
+    this.#options = options;
+  }
+
+  async start(): Promise<void> {
+    const { runDir, domain } = this.#options;
+    const link = await BackendLink.open(new RunFiles(runDir).backendSocket);
+    this.#link = link;
+    const welcome = await link.hello(domain);
+    this.#welcome = welcome;
+    const files = new DomainFiles(welcome.domainDirectory);
+    this.#takeLock(files);
+    this.#keepFd = fs.openSync(welcome.keep, fs.constants.O_RDWR | fs.constants.O_NONBLOCK);
+    const { file, identity } = openControlFile(files.control);
+    this.#file = file;
+    this.#ledger = new Ledger(file, identity);
+    this.#ringer =
+      welcome.doorbell === 'fifo'
+        ? new FifoRinger(files.bell)
+        : new FutexRinger({ words: file.words, at: FRONT_BELL, address: file.address });
+    this.setReserve(this.#options.reserveChunks);
+    this.#plane = new PlaneThread(
+      {
+        role: 'frontend',
+        doorbell: welcome.doorbell,
+        backendBell: welcome.backendBell,
+        arena: welcome.arena,
+        geometry: identity,
+        scheduling: this.#options.scheduling,
+        pairId: welcome.pairId,
+        domainDirectory: welcome.domainDirectory,
+      },
+      () => this.#ring(),
+    );
+    await this.#plane.start();
+    const { domainDirectory, arena, doorbell, keep, resident } = welcome;
+    this.#sessions = new SessionServer({
+      files,
+      file,
+      geometry: identity,
+      lockFd: this.#lockFd,
+      welcome: { domain, domainDirectory, arena, geometry: identity, doorbell, keep, resident },
+      ring: () => this.#ring(),
+      answer: this.#options.answer,
+    });
+    this.#sessions.reapDead();
+    await this.#sessions.start();
+    link.listen(this.#options.onNotice, this.#options.onBackendGone);
+  }
+
+  get welcome(): FrontendWelcome {
+    return this.#welcome!;
+  }
+
+  get chunkBytes(): number {
+    return this.#ledger!.chunkBytes;
+  }
+
+  get sessions(): SessionServer {
+    return this.#sessions!;
+  }
+
+  countStates(counts: Int32Array): void {
+    this.#ledger!.countAll(counts);
+  }
+
+  figures(): Record<PlaneFigure, number> {
+    return Object.fromEntries(PLANE_FIGURES.map((name) => [name, this.#plane!.figure(name)])) as Record<
+      PlaneFigure,
+      number
+    >;
+  }
+
+  /** How much the domain is to hold ahead of need; the fast plane gets it or gives it back. */
+  setReserve(chunks: number): void {
+    Atomics.store(this.#file!.words, FRONT.reserveTarget, Math.max(0, Math.floor(chunks)));
+    if (this.#plane) this.#ring();
+  }
+
+  get reserveTarget(): number {
+    return Atomics.load(this.#file!.words, FRONT.reserveTarget);
+  }
+
+  /** Says something to the back end on the slow plane; nothing is said while it is away. */
+  tell(call: BackendCall): void {
+    this.#link?.tell(call);
+  }
+
+  onFailure(report: (error: Error) => void): void {
+    this.#plane?.onFailure(report);
+  }
+
+  /** What is due once a second: sessions whose process ended without a word. */
+  tick(): void {
+    this.#sessions?.reapDead();
+  }
+
+  async stop(): Promise<void> {
+    await this.#sessions?.stop();
+    await this.#plane?.stop();
+    this.#link?.close();
+    if (this.#keepFd >= 0) fs.closeSync(this.#keepFd);
+    if (this.#lockFd >= 0) fs.closeSync(this.#lockFd);
+  }
+
+  #ring(): void {
+    this.#ringer!.ring(SOURCE_MAIN);
+  }
+
+  #takeLock(files: DomainFiles): void {
+    this.#lockFd = fs.openSync(files.locks, 'a+', 0o600);
+    if (tryLockByte(this.#lockFd, AGENT_LOCK_BYTE)) return;
+    throw new MemtideError({
+      operation: `start the agent of domain "${this.#options.domain}"`,
+      object: files.directory,
+      expected: 'no other agent of this domain',
+      actual: 'one is running',
+      remedy: 'stop it first, or start this one for another domain',
+    });
+  }
+}

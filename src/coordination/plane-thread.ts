@@ -1,0 +1,133 @@
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads';
+import type { Geometry } from '../control/layout.ts';
+import type { ArenaSource } from '../platforms/arena/arena-file.ts';
+import type { PairLimits } from './backend-plane.ts';
+
+/**
+ * The fast plane's thread, seen from the main thread. The worker blocks in the doorbell and has no event loop to speak
+ * of; commands reach it through a port that it reads when the bell says so, and its figures come back in shared memory.
+ */
+export type DoorbellKind = 'futex' | 'fifo';
+
+/** How the operating system is asked to treat the thread. What is refused is reported, not fatal. */
+export interface PlaneScheduling {
+  readonly nice?: number;
+  readonly spins?: number;
+}
+
+export type PlaneStart = {
+  readonly doorbell: DoorbellKind;
+  readonly backendBell: string;
+  readonly arena: ArenaSource;
+  readonly geometry: Geometry;
+  readonly scheduling: PlaneScheduling;
+} & (
+  | { readonly role: 'frontend'; readonly pairId: number; readonly domainDirectory: string }
+  | { readonly role: 'backend'; readonly split: boolean; readonly stuckBackoffMicros: number }
+);
+
+export type PlaneCommand =
+  | { readonly kind: 'pair'; readonly id: number; readonly directory: string; readonly limits: PairLimits }
+  | { readonly kind: 'limits'; readonly id: number; readonly limits: PairLimits }
+  | { readonly kind: 'pressured'; readonly id: number; readonly pressured: boolean }
+  | { readonly kind: 'mode'; readonly split: boolean; readonly stuckBackoffMicros: number }
+  /** Chunks that have memory from now on, clean as the kernel gave them. */
+  | { readonly kind: 'populated'; readonly from: number; readonly count: number }
+  /** Gives memory of up to `count` free chunks back to the system; answered in `punched` of the figures. */
+  | { readonly kind: 'punch'; readonly count: number };
+
+export interface PlaneData {
+  readonly start: PlaneStart;
+  readonly port: MessagePort;
+  /** Words: 0 stop, 1 commands waiting, 2 ready. */
+  readonly control: SharedArrayBuffer;
+  readonly figures: SharedArrayBuffer;
+}
+
+export const PLANE_CONTROL = { stop: 0, commands: 1, ready: 2 } as const;
+
+/** Running figures that a plane publishes a few times a second, in this order. */
+export const PLANE_FIGURES = [
+  'requests',
+  'served',
+  'refused',
+  'revocations',
+  'donorMisses',
+  'violations',
+  'scrubbedBytes',
+  'scrubCpuMicros',
+  'cpuMicros',
+  'freeChunks',
+  'presentChunks',
+  'punchedChunks',
+  'polls',
+] as const;
+export type PlaneFigure = (typeof PLANE_FIGURES)[number];
+
+export class PlaneThread {
+  readonly #start: PlaneStart;
+  readonly #ring: () => void;
+  readonly #control = new Int32Array(new SharedArrayBuffer(16));
+  readonly #figures = new Float64Array(new SharedArrayBuffer(8 * PLANE_FIGURES.length));
+  readonly #channel = new MessageChannel();
+  #worker: Worker | undefined;
+  #ended: Promise<number> | undefined;
+
+  /** @param ring rings the bell that the thread waits on, as its own main thread. */
+  constructor(start: PlaneStart, ring: () => void) {
+    this.#start = start;
+    this.#ring = ring;
+  }
+
+  /** Starts the thread; resolves when it serves. @throws what the thread failed with. */
+  async start(): Promise<void> {
+    const extension = path.extname(fileURLToPath(import.meta.url));
+    const port = this.#channel.port2;
+    const data: PlaneData = {
+      start: this.#start,
+      port,
+      control: this.#control.buffer as SharedArrayBuffer,
+      figures: this.#figures.buffer as SharedArrayBuffer,
+    };
+    const worker = new Worker(new URL(`./plane-worker${extension}`, import.meta.url), {
+      workerData: data,
+      transferList: [port],
+      name: `memtide ${this.#start.role}`,
+      resourceLimits: { maxYoungGenerationSizeMb: 2, maxOldGenerationSizeMb: 32, stackSizeMb: 1 },
+    });
+    this.#worker = worker;
+    this.#channel.port1.unref();
+    this.#ended = new Promise((resolve) => worker.once('exit', resolve));
+    await new Promise<void>((resolve, reject) => {
+      worker.once('error', reject);
+      worker.once('message', () => resolve());
+      worker.once('exit', (code) => reject(new Error(`the fast plane ended while it started (code ${code})`)));
+    });
+    worker.removeAllListeners('exit');
+    this.#ended = new Promise((resolve) => worker.once('exit', resolve));
+  }
+
+  /** Calls back when the thread ends although nobody stopped it. */
+  onFailure(report: (error: Error) => void): void {
+    this.#worker?.on('error', report);
+  }
+
+  send(command: PlaneCommand): void {
+    this.#channel.port1.postMessage(command);
+    Atomics.store(this.#control, PLANE_CONTROL.commands, 1);
+    this.#ring();
+  }
+
+  figure(name: PlaneFigure): number {
+    return this.#figures[PLANE_FIGURES.indexOf(name)]!;
+  }
+
+  async stop(): Promise<void> {
+    Atomics.store(this.#control, PLANE_CONTROL.stop, 1);
+    this.#ring();
+    await this.#ended;
+    this.#channel.port1.close();
+  }
+}

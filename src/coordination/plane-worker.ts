@@ -1,0 +1,218 @@
+import fs from 'node:fs';
+import { receiveMessageOnPort, workerData, parentPort } from 'node:worker_threads';
+import { systemClock } from '../clock.ts';
+import { openControlFile } from '../control/control-file.ts';
+import type { DoorbellRinger, DoorbellWaiter } from '../control/contracts.ts';
+import { FifoRinger, FifoWaiter, openFifo } from '../control/fifo-bell.ts';
+import { FutexRinger, FutexWaiter } from '../control/futex-bell.ts';
+import { FRONT_BELL, PING, SESSION, SESSION_WORDS, SESSIONS, WAITS_FUTEX } from '../control/layout.ts';
+import { futexWake, memset, PRIO_PROCESS, gettid, setpriority, write } from '../native/libc.ts';
+import { mapFile, mapPrivate, wordsOf } from '../native/mapping.ts';
+import { threadCpuMicros } from '../native/scratch.ts';
+import { type Arena, openArena } from '../platforms/arena/arena-file.ts';
+import { BackendPlane } from './backend-plane.ts';
+import { FrontendPlane } from './frontend-plane.ts';
+import { futexPingPong } from './ping-pong.ts';
+import { PLANE_CONTROL, PLANE_FIGURES, type PlaneCommand, type PlaneData, type PlaneStart } from './plane-thread.ts';
+import { DomainFiles } from './run-files.ts';
+import { SOURCE_BACKEND } from './sources.ts';
+
+/** The fast plane's thread: sets a plane up, then loops until it is told to stop. See plane-thread.ts. */
+
+const { start, port, control: controlBuffer, figures: figureBuffer } = workerData as PlaneData;
+const control = new Int32Array(controlBuffer);
+const figures = new Float64Array(figureBuffer);
+const set = (name: (typeof PLANE_FIGURES)[number], value: number): void => {
+  figures[PLANE_FIGURES.indexOf(name)] = value;
+};
+
+interface Loop {
+  readonly waiter: DoorbellWaiter;
+  poll(): number;
+  beat(): void;
+  obey(command: PlaneCommand): void;
+  publish(): void;
+}
+
+/** How often figures and heartbeats are brought up to date, in microseconds. */
+const BEAT_MICROS = 100_000;
+
+let scrubCpuMicros = 0;
+/** Zeroes arena memory and keeps account of the CPU time it takes: the background cost of a warm lease. */
+function scrubber(arena: Arena): (offset: number, length: number) => void {
+  const base = arena.mapping.address;
+  return (offset, length) => {
+    const before = threadCpuMicros();
+    memset(base + offset, 0, length);
+    scrubCpuMicros += threadCpuMicros() - before;
+  };
+}
+
+function backendBell({ doorbell, backendBell: file, scheduling }: PlaneStart): DoorbellWaiter {
+  if (doorbell === 'fifo') return new FifoWaiter(file);
+  const mapping = mapFile(file, 4096, 'doorbell');
+  return new FutexWaiter({ words: wordsOf(mapping), at: 0, address: mapping.address }, scheduling.spins);
+}
+
+function backendLoop(begin: PlaneStart & { role: 'backend' }): Loop {
+  const arena = openArena(begin.arena);
+  const ringers: DoorbellRinger[] = [];
+  const pings: { words: Int32Array; address: number }[] = [];
+  const plane = new BackendPlane(begin.geometry, {
+    clock: systemClock,
+    scrub: scrubber(arena),
+    ringFront: (pair) => ringers[pair]?.ring(SOURCE_BACKEND),
+    pingPong: (pair, count) => {
+      const ping = pings[pair];
+      if (ping) futexPingPong(ping, PING, count, false);
+    },
+  });
+  plane.setMode(begin.split, begin.stuckBackoffMicros);
+  const chunkBytes = 2 ** begin.geometry.chunkShift;
+  let punched = 0;
+  return {
+    waiter: backendBell(begin),
+    poll() {
+      return plane.poll(this.waiter.pending);
+    },
+    beat: () => plane.beat(),
+    obey(command) {
+      if (command.kind === 'pair') {
+        const files = new DomainFiles(command.directory);
+        const { file, identity } = openControlFile(files.control);
+        ringers[command.id] =
+          begin.doorbell === 'fifo'
+            ? new FifoRinger(files.bell)
+            : new FutexRinger({ words: file.words, at: FRONT_BELL, address: file.address });
+        pings[command.id] = { words: file.words, address: file.address };
+        plane.addPair(command.id, file, identity, command.limits);
+      } else if (command.kind === 'limits') plane.setLimits(command.id, command.limits);
+      else if (command.kind === 'pressured') plane.setPressured(command.id, command.pressured);
+      else if (command.kind === 'mode') plane.setMode(command.split, command.stuckBackoffMicros);
+      else if (command.kind === 'populated') {
+        arena.premap(command.from * chunkBytes, command.count * chunkBytes);
+        for (let chunk = command.from; chunk < command.from + command.count; chunk++) plane.books.addFree(chunk, true);
+      } else {
+        for (let left = command.count; left > 0; left--) {
+          const chunk = plane.books.removeFree();
+          if (chunk < 0) break;
+          arena.punch(chunk * chunkBytes, chunkBytes);
+          punched++;
+        }
+      }
+    },
+    publish() {
+      for (const name of ['requests', 'served', 'refused', 'revocations', 'donorMisses', 'violations'] as const) {
+        set(name, plane.stats[name]);
+      }
+      set('scrubbedBytes', plane.stats.scrubbedBytes);
+      set('freeChunks', plane.books.freeChunks);
+      set('presentChunks', plane.books.presentChunks);
+      set('punchedChunks', punched);
+    },
+  };
+}
+
+function frontendLoop(begin: PlaneStart & { role: 'frontend' }): Loop {
+  const files = new DomainFiles(begin.domainDirectory);
+  const { file, identity } = openControlFile(files.control);
+  const arena = openArena(begin.arena);
+  let backend: DoorbellRinger;
+  if (begin.doorbell === 'fifo') backend = new FifoRinger(begin.backendBell);
+  else {
+    const bell = mapFile(begin.backendBell, 4096, 'doorbell');
+    backend = new FutexRinger({ words: wordsOf(bell), at: 0, address: bell.address });
+  }
+  const wake = new SessionWaker(file.words, file.address, files);
+  const plane = new FrontendPlane(file, identity, {
+    clock: systemClock,
+    scrub: scrubber(arena),
+    wakeSession: (session) => wake.wake(session),
+    ringBackend: () => backend.ring(begin.pairId),
+  });
+  const waiter =
+    begin.doorbell === 'fifo'
+      ? new FifoWaiter(files.bell)
+      : new FutexWaiter({ words: file.words, at: FRONT_BELL, address: file.address }, begin.scheduling.spins);
+  return {
+    waiter,
+    poll: () => plane.poll(waiter.pending),
+    beat: () => {},
+    obey: () => {},
+    publish() {
+      set('requests', plane.stats.requests);
+      set('served', plane.stats.given);
+      set('revocations', plane.stats.revoked);
+      set('violations', plane.stats.violations);
+      set('scrubbedBytes', plane.stats.scrubbedBytes);
+    },
+  };
+}
+
+/** Wakes applications: a blocked thread by its futex word, an event loop by one byte in the session's pipe. */
+class SessionWaker {
+  readonly #words: Int32Array;
+  readonly #address: number;
+  readonly #files: DomainFiles;
+  readonly #fds: number[] = [];
+  readonly #generations: number[] = [];
+  readonly #page = mapPrivate(4096, { what: 'wake page' });
+
+  constructor(words: Int32Array, address: number, files: DomainFiles) {
+    this.#words = words;
+    this.#address = address;
+    this.#files = files;
+  }
+
+  wake(session: number): void {
+    const at = SESSIONS + session * SESSION_WORDS;
+    if (Atomics.load(this.#words, at + SESSION.waits) === WAITS_FUTEX) {
+      futexWake(this.#address + (at + SESSION.responseSeq) * 4, 1);
+    }
+    // The pipe as well: whoever is not blocked learns of reclaims there. A full pipe will be read anyway.
+    const fd = this.#pipe(session, Atomics.load(this.#words, at + SESSION.generation));
+    if (fd >= 0) write(fd, this.#page.address, 1);
+  }
+
+  #pipe(session: number, generation: number): number {
+    if (this.#generations[session] === generation) return this.#fds[session] ?? -1;
+    const old = this.#fds[session];
+    if (old !== undefined && old >= 0) fs.closeSync(old);
+    this.#generations[session] = generation;
+    try {
+      this.#fds[session] = openFifo(this.#files.wake(session));
+    } catch {
+      this.#fds[session] = -1; // the session has ended in the meantime; its successor has another generation
+    }
+    return this.#fds[session]!;
+  }
+}
+
+const loop = start.role === 'backend' ? backendLoop(start) : frontendLoop(start);
+const refused =
+  start.scheduling.nice !== undefined && setpriority(PRIO_PROCESS, gettid(), start.scheduling.nice) !== 0;
+parentPort?.postMessage({ ready: true, niceRefused: refused });
+
+let nextBeatMicros = 0;
+let polls = 0;
+while (Atomics.load(control, PLANE_CONTROL.stop) === 0) {
+  if (Atomics.exchange(control, PLANE_CONTROL.commands, 0) === 1) {
+    for (let message = receiveMessageOnPort(port); message; message = receiveMessageOnPort(port)) {
+      loop.obey(message.message as PlaneCommand);
+    }
+  }
+  const waitMillis = loop.poll();
+  polls++;
+  const now = systemClock.monotonicMicros();
+  if (now >= nextBeatMicros) {
+    nextBeatMicros = now + BEAT_MICROS;
+    loop.beat();
+    loop.publish();
+    set('scrubCpuMicros', scrubCpuMicros);
+    set('cpuMicros', threadCpuMicros());
+    set('polls', polls);
+  }
+  if (waitMillis > 0) loop.waiter.wait(waitMillis);
+}
+loop.publish();
+port.close();

@@ -1,0 +1,66 @@
+/**
+ * Requests that wait for donors: a fixed number of slots in typed arrays, since this lives on the fast plane.
+ * A pair never has two slots for one session: an application has one request at a time.
+ */
+const CAPACITY = 256;
+
+export class RequestTable {
+  readonly capacity = CAPACITY;
+  readonly active = new Uint8Array(CAPACITY);
+  readonly pair = new Int32Array(CAPACITY);
+  readonly session = new Int32Array(CAPACITY);
+  readonly id = new Int32Array(CAPACITY);
+  readonly wanted = new Int32Array(CAPACITY);
+  readonly got = new Int32Array(CAPACITY);
+  /** Chunks that donors were asked for on this request's behalf. */
+  readonly awaited = new Int32Array(CAPACITY);
+  readonly startMicros = new Float64Array(CAPACITY);
+  readonly deadlineMicros = new Float64Array(CAPACITY);
+  readonly decidedMicros = new Float64Array(CAPACITY);
+  count = 0;
+
+  /** @returns the slot, or -1 when all are taken or the session has a request already. */
+  add(pair: number, session: number, id: number, wanted: number, startMicros: number, deadlineMicros: number): number {
+    let free = -1;
+    for (let slot = 0; slot < CAPACITY; slot++) {
+      if (this.active[slot] === 0) {
+        if (free < 0) free = slot;
+      } else if (this.pair[slot] === pair && this.session[slot] === session) {
+        return -1;
+      }
+    }
+    if (free < 0) return -1;
+    this.active[free] = 1;
+    this.pair[free] = pair;
+    this.session[free] = session;
+    this.id[free] = id;
+    this.wanted[free] = wanted;
+    this.got[free] = 0;
+    this.awaited[free] = 0;
+    this.startMicros[free] = startMicros;
+    this.deadlineMicros[free] = deadlineMicros;
+    this.decidedMicros[free] = 0;
+    this.count++;
+    return free;
+  }
+
+  missing(slot: number): number {
+    return this.wanted[slot]! - this.got[slot]!;
+  }
+
+  remove(slot: number): void {
+    this.active[slot] = 0;
+    this.count--;
+  }
+
+  /** The request that has waited longest and still misses chunks; -1 when there is none. */
+  oldestMissing(): number {
+    if (this.count === 0) return -1;
+    let oldest = -1;
+    for (let slot = 0; slot < CAPACITY; slot++) {
+      if (this.active[slot] === 0 || this.missing(slot) <= 0) continue;
+      if (oldest < 0 || this.startMicros[slot]! < this.startMicros[oldest]!) oldest = slot;
+    }
+    return oldest;
+  }
+}

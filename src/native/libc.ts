@@ -1,0 +1,139 @@
+import koffi from 'koffi';
+import { MemtideError } from '../errors.ts';
+
+/**
+ * The C library, through koffi. Addresses are plain numbers: Linux user addresses on 64-bit machines stay below 2^48,
+ * well inside a double, and a number argument costs no allocation where a BigInt would.
+ */
+if (process.arch !== 'x64' && process.arch !== 'arm64') {
+  throw new MemtideError({
+    operation: 'bind the C library',
+    object: process.arch,
+    expected: 'arm64 or x64',
+    remedy: 'run memtide on a 64-bit kernel and a 64-bit Node',
+  });
+}
+
+const libc = koffi.load(null);
+
+export const mmap = libc.func('intptr_t mmap(uintptr_t, size_t, int, int, int, long)') as (
+  address: number,
+  length: number,
+  protection: number,
+  flags: number,
+  fd: number,
+  offset: number,
+) => number;
+export const munmap = libc.func('int munmap(uintptr_t, size_t)') as (address: number, length: number) => number;
+export const madvise = libc.func('int madvise(uintptr_t, size_t, int)') as (
+  address: number,
+  length: number,
+  advice: number,
+) => number;
+export const mlock = libc.func('int mlock(uintptr_t, size_t)') as (address: number, length: number) => number;
+/** Fills memory. The touch of every measurement, and the scrub of every chunk. */
+export const memset = libc.func('void memset(uintptr_t, int, size_t)') as (
+  address: number,
+  byte: number,
+  length: number,
+) => void;
+export const mincore = libc.func('int mincore(uintptr_t, size_t, _Out_ uint8_t*)') as (
+  address: number,
+  length: number,
+  residency: Uint8Array,
+) => number;
+export const fallocate = libc.func('int fallocate(int, int, long, long)') as (
+  fd: number,
+  mode: number,
+  offset: number,
+  length: number,
+) => number;
+export const malloc = libc.func('uintptr_t malloc(size_t)') as (length: number) => number;
+export const free = libc.func('void free(uintptr_t)') as (address: number) => void;
+export const mallopt = libc.func('int mallopt(int, int)') as (parameter: number, value: number) => number;
+export const write = libc.func('long write(int, uintptr_t, size_t)') as (
+  fd: number,
+  address: number,
+  length: number,
+) => number;
+export const read = libc.func('long read(int, uintptr_t, size_t)') as (
+  fd: number,
+  address: number,
+  length: number,
+) => number;
+export const poll = libc.func('int poll(uintptr_t, unsigned long, int)') as (
+  address: number,
+  count: number,
+  timeoutMillis: number,
+) => number;
+export const clockGettime = libc.func('int clock_gettime(int, uintptr_t)') as (clock: number, address: number) => number;
+export const mkfifo = libc.func('int mkfifo(const char *, uint32_t)') as (path: string, mode: number) => number;
+export const setpriority = libc.func('int setpriority(int, uint32_t, int)') as (
+  which: number,
+  who: number,
+  nice: number,
+) => number;
+export const gettid = libc.func('int gettid()') as () => number;
+export const fcntlLock = libc.func('int fcntl(int, int, uintptr_t)') as (
+  fd: number,
+  command: number,
+  address: number,
+) => number;
+
+const syscall6 = libc.func('long syscall(long, uintptr_t, long, long, uintptr_t, uintptr_t, long)') as (
+  call: number,
+  a: number,
+  b: number,
+  c: number,
+  d: number,
+  e: number,
+  f: number,
+) => number;
+
+// Source: the kernel's unistd tables (arch/x86/entry/syscalls/syscall_64.tbl, include/uapi/asm-generic/unistd.h).
+const SYS_FUTEX = process.arch === 'x64' ? 202 : 98;
+const FUTEX_WAIT = 0;
+const FUTEX_WAKE = 1;
+
+/**
+ * FUTEX_WAIT without FUTEX_PRIVATE_FLAG: the word may be shared between processes.
+ * @param timeout address of a struct timespec (relative), or 0 to wait without end.
+ * @returns 0 when woken, -1 with errno EAGAIN (word had changed), ETIMEDOUT or EINTR.
+ */
+export const futexWait = (address: number, expected: number, timeout: number): number =>
+  syscall6(SYS_FUTEX, address, FUTEX_WAIT, expected, timeout, 0, 0);
+/** @returns the number of threads woken. */
+export const futexWake = (address: number, count: number): number =>
+  syscall6(SYS_FUTEX, address, FUTEX_WAKE, count, 0, 0, 0);
+
+/** The errno of the last call on this thread. */
+export const errno = (): number => koffi.errno();
+/** `ENOSPC` for 28. */
+export const errnoName = (code: number = koffi.errno()): string =>
+  Object.entries(koffi.os.errno).find(([, value]) => value === code)?.[0] ?? `errno ${code}`;
+export const ERRNO = koffi.os.errno as Readonly<Record<string, number>>;
+
+/** A typed view of `length` bytes at `address`. The memory must stay mapped for as long as the view lives. */
+export function viewOf(address: number, length: number): ArrayBuffer {
+  return koffi.view(address, length) as ArrayBuffer;
+}
+
+// Constants of the Linux ABI, the same on x86_64 and arm64.
+export const PROT_NONE = 0;
+export const PROT_READ_WRITE = 3;
+export const MAP_SHARED = 1;
+export const MAP_PRIVATE = 2;
+export const MAP_FIXED = 0x10;
+export const MAP_ANONYMOUS = 0x20;
+export const MAP_NORESERVE = 0x4000;
+export const MAP_POPULATE = 0x8000;
+export const MADV_HUGEPAGE = 14;
+export const MADV_NOHUGEPAGE = 15;
+export const FALLOC_FL_KEEP_SIZE = 1;
+export const FALLOC_FL_PUNCH_HOLE = 2;
+export const POLLIN = 1;
+export const CLOCK_THREAD_CPUTIME_ID = 3;
+export const PRIO_PROCESS = 0;
+/** Parameter of mallopt(3): requests of this size and above get a mapping of their own. */
+export const M_MMAP_THRESHOLD = -3;
+export const M_TRIM_THRESHOLD = -1;

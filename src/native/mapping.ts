@@ -1,0 +1,86 @@
+import fs from 'node:fs';
+import { MemtideError } from '../errors.ts';
+import {
+  errnoName,
+  MAP_ANONYMOUS,
+  MAP_NORESERVE,
+  MAP_POPULATE,
+  MAP_PRIVATE,
+  MAP_SHARED,
+  mmap,
+  munmap,
+  PROT_NONE,
+  PROT_READ_WRITE,
+  viewOf,
+} from './libc.ts';
+
+/**
+ * Shared mappings. A mapping is made once and stays for the life of the process: touching it after an unmap is a
+ * SIGSEGV, and no JavaScript view can be taken back from those who hold it (src/decisions/0003).
+ */
+export interface Mapping {
+  readonly address: number;
+  readonly byteLength: number;
+}
+
+/** V8 aborts the process on a view of 5 GiB and takes one of 3 GiB (measured, Node 20). */
+export const MAX_VIEW_BYTES = 3 * 1024 ** 3;
+
+/** Maps `length` bytes of an open file, shared. */
+export function mapShared(fd: number, length: number, options: { populate?: boolean; what: string }): Mapping {
+  const flags = MAP_SHARED | (options.populate ? MAP_POPULATE : 0);
+  return { address: checked(mmap(0, length, PROT_READ_WRITE, flags, fd, 0), options.what, length), byteLength: length };
+}
+
+/** Private anonymous memory, zeroed by the kernel when first touched. */
+export function mapPrivate(length: number, options: { populate?: boolean; what: string }): Mapping {
+  const flags = MAP_PRIVATE | MAP_ANONYMOUS | (options.populate ? MAP_POPULATE : 0);
+  return { address: checked(mmap(0, length, PROT_READ_WRITE, flags, -1, 0), options.what, length), byteLength: length };
+}
+
+/** Address space without memory, for mapping other things over it with MAP_FIXED. Costs no memory and no limit. */
+export function reserveAddresses(length: number, what: string): Mapping {
+  const flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
+  return { address: checked(mmap(0, length, PROT_NONE, flags, -1, 0), what, length), byteLength: length };
+}
+
+/** For measurements only: memory that nobody else can hold a view of. */
+export function unmapPrivate(mapping: Mapping): void {
+  munmap(mapping.address, mapping.byteLength);
+}
+
+/** Opens and maps an existing file whose size must be at least `length`, so that no touch can end in SIGBUS. */
+export function mapFile(path: string, length: number, what: string): Mapping {
+  const fd = fs.openSync(path, 'r+');
+  try {
+    const { size } = fs.fstatSync(fd);
+    if (size < length) {
+      throw new MemtideError({
+        operation: `map the ${what}`,
+        object: path,
+        expected: `${length} bytes or more`,
+        actual: `${size} bytes`,
+        remedy: 'stop the agents, remove the file and start them again',
+      });
+    }
+    return mapShared(fd, length, { what });
+  } finally {
+    fs.closeSync(fd);
+  }
+}
+
+export function wordsOf({ address, byteLength }: Mapping): Int32Array {
+  return new Int32Array(viewOf(address, byteLength));
+}
+
+function checked(address: number, what: string, length: number): number {
+  if (address === -1) {
+    throw new MemtideError({
+      operation: `map the ${what}`,
+      expected: `${length} bytes of address space`,
+      actual: errnoName(),
+      remedy: 'lower the sizes in the configuration, or raise RLIMIT_AS',
+    });
+  }
+  return address;
+}
