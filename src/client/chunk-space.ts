@@ -56,6 +56,11 @@ export class ChunkSpace {
     return Math.max(1, wanted - there);
   }
 
+  /** See `Connection.placeNext`. */
+  placeNext(where: 'same' | 'next', bytes: number): void {
+    if (where === 'next') this.#claimer.skip(this.chunksFor(bytes));
+  }
+
   /** Takes `bytes` or nothing. @param bytes above 0. */
   claim(bytes: number, revocable: boolean): Claimed | undefined {
     const { chunkBytes, blockBytes } = this;
@@ -135,7 +140,13 @@ export class ChunkSpace {
     };
   }
 
-  #claimed(start: number, chunks: number, firstBlock: number, blocks: number, scattered: Int32Array | undefined): Claimed {
+  #claimed(
+    start: number,
+    chunks: number,
+    firstBlock: number,
+    blocks: number,
+    scattered: Int32Array | undefined,
+  ): Claimed {
     const { counts } = this.#claimer;
     const { chunkBytes } = this;
     return {

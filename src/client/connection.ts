@@ -1,8 +1,8 @@
 import fs from 'node:fs';
 import net from 'node:net';
 import { monotonicMicros } from '../clock.ts';
-import { openControlFile } from '../control/control-file.ts';
 import type { ControlFile, DoorbellRinger } from '../control/contracts.ts';
+import { openControlFile } from '../control/control-file.ts';
 import { FifoRinger, openFifo } from '../control/fifo-bell.ts';
 import { FutexRinger } from '../control/futex-bell.ts';
 import {
@@ -25,7 +25,7 @@ import { timespecOf } from '../native/scratch.ts';
 import { type Arena, openArena } from '../platforms/arena/arena-file.ts';
 import type { Refusal } from '../platforms/contracts.ts';
 import { type BurstStages, TIERS } from '../records.ts';
-import { type Bytes, bytes as asBytes, formatBytes } from '../units.ts';
+import { bytes as asBytes, type Bytes, formatBytes } from '../units.ts';
 import { AgentSocket } from './agent-socket.ts';
 import { ChunkSpace, type Claimed } from './chunk-space.ts';
 import { Lease, type LeaseOwner, type ReclaimRequest } from './lease.ts';
@@ -125,6 +125,14 @@ export class Connection implements LeaseOwner {
   /** The number of this connection among those of its domain. */
   get session(): number {
     return this.#welcome.session;
+  }
+
+  /**
+   * Where the next lease is looked for first. `same`: where the last one was, the warmest memory (what happens anyway).
+   * `next`: behind it. For measurements of cold memory.
+   */
+  placeNext(where: 'same' | 'next', byteLength: number): void {
+    this.#space.placeNext(where, byteLength);
   }
 
   /** Bytes that `tryBorrow` could have at this moment. */
@@ -265,11 +273,18 @@ export class Connection implements LeaseOwner {
     const releaseMicros = words[this.#slot + SESSION.releaseMicros]!;
     const claimed = this.#space.claim(byteLength, options.revocable === true);
     if (!claimed) throw new BorrowRefused(byteLength, 'pool-empty', waitedMillis);
-    return this.#lease(claimed, byteLength, options, started, {
-      notifyMicros: Math.max(0, answeredAt - started - decideMicros - releaseMicros),
-      decideMicros,
-      releaseMicros,
-    }, answeredAt);
+    return this.#lease(
+      claimed,
+      byteLength,
+      options,
+      started,
+      {
+        notifyMicros: Math.max(0, answeredAt - started - decideMicros - releaseMicros),
+        decideMicros,
+        releaseMicros,
+      },
+      answeredAt,
+    );
   }
 
   #lease(
@@ -385,7 +400,11 @@ export class Connection implements LeaseOwner {
       });
     }
     if (this.#closed) {
-      throw new MemtideError({ operation: 'borrow memory', actual: 'the connection is closed', remedy: 'connect again' });
+      throw new MemtideError({
+        operation: 'borrow memory',
+        actual: 'the connection is closed',
+        remedy: 'connect again',
+      });
     }
   }
 }

@@ -1,5 +1,15 @@
 import type { ControlFile } from './contracts.ts';
-import { BLOCK, blocksPerChunk, blockTable, type Geometry, LEDGER, STATE, sessionOf, stateOf, wordOf } from './layout.ts';
+import {
+  BLOCK,
+  blocksPerChunk,
+  blockTable,
+  type Geometry,
+  LEDGER,
+  STATE,
+  sessionOf,
+  stateOf,
+  wordOf,
+} from './layout.ts';
 
 /**
  * The chunks of one pair: who may do what with each. Every change of owner is one compare-and-swap, made by the party
@@ -69,7 +79,9 @@ export interface ClaimCounts {
 
 const claimable = (word: number, session: number): boolean => {
   const state = stateOf(word);
-  return state === STATE.reserved || state === STATE.offered || (state === STATE.promised && sessionOf(word) === session);
+  return (
+    state === STATE.reserved || state === STATE.offered || (state === STATE.promised && sessionOf(word) === session)
+  );
 };
 
 /**
@@ -98,11 +110,18 @@ export class Claimer {
     this.#hint = chunk;
   }
 
+  /** Starts the next search `chunks` further on, going round. */
+  skip(chunks: number): void {
+    this.#hint = (this.#hint + chunks) % this.#ledger.chunkCount;
+  }
+
   /** @returns the first chunk of `length` neighbours that are now leased, or -1 when there is no such run. */
   claimRun(length: number, revocable = false): number {
     const from = this.#hint < this.#ledger.chunkCount ? this.#hint : 0;
     const found = this.#search(from, this.#ledger.chunkCount, length, revocable);
-    return found >= 0 || from === 0 ? found : this.#search(0, Math.min(this.#ledger.chunkCount, from + length - 1), length, revocable);
+    return found >= 0 || from === 0
+      ? found
+      : this.#search(0, Math.min(this.#ledger.chunkCount, from + length - 1), length, revocable);
   }
 
   #search(from: number, end: number, length: number, revocable: boolean): number {

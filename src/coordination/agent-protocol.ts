@@ -14,28 +14,34 @@ import { LineSplitter } from './session-protocol.ts';
 /** Front end to back end. */
 export type BackendCall =
   | { readonly op: 'hello'; readonly domain: string; readonly pid: number }
-  /** Asks to change what the domain's unmodified programs may hold: more (positive) or less (negative), in bytes. */
-  | { readonly op: 'budget'; readonly id: number; readonly changeBytes: number; readonly limitBytes: number }
-  /** Figures of the domain, several times a second; no answer. */
+  /** How the domain's unmodified programs are, several times a second; no answer. */
   | {
       readonly op: 'report';
       readonly usedBytes: number;
       readonly limitBytes: number;
+      /** What they should be allowed to hold soon. */
+      readonly wantedBytes: number;
+      readonly programs: number;
       readonly pressured: boolean;
-      readonly burst?: { readonly bytes: number; readonly atMicros: number; readonly refused: boolean };
-    };
+    }
+  /** A burst that was served: the back end sizes reserve and pool from these. */
+  | { readonly op: 'burst'; readonly bytes: number; readonly atMicros: number; readonly totalMicros: number }
+  /** The budget has moved by `changeBytes`, in answer to a notice; 0 when it was refused. */
+  | { readonly op: 'moved'; readonly id: number; readonly changeBytes: number; readonly limitBytes: number }
+  | { readonly op: 'status' };
 
 /** Back end to front end. */
 export type BackendReply =
   | { readonly ok: true; readonly hello: FrontendWelcome }
-  | { readonly ok: true; readonly id: number; readonly grantedBytes: number; readonly reason?: string }
+  | { readonly ok: true; readonly status: unknown }
   | { readonly ok: false; readonly error: string };
 
 /** What the back end says unasked. */
 export type BackendNotice =
-  | { readonly notice: 'reserve'; readonly chunks: number }
-  /** The domain is to give private budget back: two-phase, it lowers its limit first and then says so. */
-  | { readonly notice: 'shrink'; readonly bytes: number };
+  /** How much reserve the joint distribution of all bursts asks of this domain. */
+  | { readonly notice: 'reserve'; readonly bytes: number }
+  /** The budget of the domain's programs is to change; donors do so before recipients are told. */
+  | { readonly notice: 'budget'; readonly id: number; readonly changeBytes: number };
 
 export interface FrontendWelcome {
   readonly domain: string;
@@ -49,6 +55,8 @@ export interface FrontendWelcome {
   readonly mode: Mode;
   readonly limits: PairLimits;
   readonly resident: readonly Extent[];
+  /** Where the embedded broker listens; absent when there is none. */
+  readonly brokerUrl?: string;
 }
 
 /**

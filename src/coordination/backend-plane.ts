@@ -150,9 +150,9 @@ export class BackendPlane {
 
   /** One pass. @returns for how long the caller may sleep, in milliseconds, unless somebody rings. */
   poll(pending: Int32Array): number {
-    for (let word = 0; word < MAX_PAIRS / 32; word++) {
+    for (let word = 0; word < pending.length; word++) {
       let bits = pending[word] as number;
-      pending[word] = 0;
+      pending[word] = 0; // every bit: one that stayed would keep the caller awake
       while (bits !== 0) {
         const bit = 31 - Math.clz32(bits & -bits);
         bits &= bits - 1;

@@ -1,7 +1,7 @@
 import fs from 'node:fs';
 import net from 'node:net';
-import { createControlFile, openControlFile } from '../control/control-file.ts';
 import type { ControlFile, DoorbellRinger } from '../control/contracts.ts';
+import { createControlFile, openControlFile } from '../control/control-file.ts';
 import { FifoRinger } from '../control/fifo-bell.ts';
 import { FutexRinger } from '../control/futex-bell.ts';
 import { BLOCK_SHIFT, type Geometry } from '../control/layout.ts';
@@ -11,9 +11,9 @@ import { mapFile, wordsOf } from '../native/mapping.ts';
 import { tryLockByte } from '../native/ofd-lock.ts';
 import { type Arena, createArena, type HugePages } from '../platforms/arena/arena-file.ts';
 import type { Mode } from '../records.ts';
-import { type Bytes, bytes as asBytes, formatBytes } from '../units.ts';
-import type { PairLimits } from './backend-plane.ts';
+import { bytes as asBytes, type Bytes, formatBytes } from '../units.ts';
 import { type BackendCall, type BackendReply, type FrontendWelcome, serveLines } from './agent-protocol.ts';
+import type { PairLimits } from './backend-plane.ts';
 import { makeFifo } from './fifo-file.ts';
 import { PLANE_FIGURES, type PlaneFigure, type PlaneScheduling, PlaneThread } from './plane-thread.ts';
 import { AGENT_LOCK_BYTE, checkSocketPath, ensurePrivateDirectory, RunFiles } from './run-files.ts';
@@ -37,10 +37,11 @@ export interface BackendOptions {
   readonly mode: Mode;
   readonly stuckBackoffMillis: number;
   readonly domains: readonly BackendDomain[];
-  /** A front end asks for private budget, or offers some back; slow plane. */
-  readonly onBudget?: (domain: string, call: BackendCall & { op: 'budget' }) => BackendReply;
-  /** A domain's figures, as its agent reports them. */
-  readonly onReport?: (domain: string, call: BackendCall & { op: 'report' }) => void;
+  /** What the agents say on the slow plane, beside hello. */
+  readonly onCall?: (domain: string, call: BackendCall) => void;
+  /** Answers whoever asks for the state of the machine. */
+  readonly status?: () => unknown;
+  readonly brokerUrl?: string;
   readonly onDomain?: (domain: string, connected: boolean) => void;
 }
 
@@ -160,14 +161,9 @@ export class BackendService {
     this.#plane!.send({ kind: 'punch', count: chunks });
   }
 
-  /** Takes memory from the system for chunks that have none. @returns whether there was enough. */
-  populate(from: number, chunks: number): boolean {
-    const { chunkBytes, lock } = this.#options;
-    const arena = this.#arena!;
-    if (!arena.populate(from * chunkBytes, chunks * chunkBytes)) return false;
-    if (lock) arena.lock(from * chunkBytes, chunks * chunkBytes);
-    this.#plane!.send({ kind: 'populated', from, count: chunks });
-    return true;
+  /** Takes memory from the system for chunks that have none, as far as there is some. */
+  populate(chunks: number): void {
+    this.#plane!.send({ kind: 'populate', count: chunks, lock: this.#facts!.locked });
   }
 
   onFailure(report: (error: Error) => void): void {
@@ -255,7 +251,9 @@ export class BackendService {
       populateMicros,
       byteLength: wanted,
     };
-    fs.writeFileSync(this.files.arenaInfo, JSON.stringify({ ...arena.source, arenaId: this.#arenaId }), { mode: 0o600 });
+    fs.writeFileSync(this.files.arenaInfo, JSON.stringify({ ...arena.source, arenaId: this.#arenaId }), {
+      mode: 0o600,
+    });
   }
 
   #makeBell(): void {
@@ -320,7 +318,8 @@ export class BackendService {
     serveLines<BackendCall, BackendReply>(socket, (call) => {
       if (call.op === 'hello') {
         const id = this.#pairs.findIndex(({ name }) => name === call.domain);
-        if (id < 0) return { ok: false, error: `no domain "${call.domain}" here; there are ${this.domainNames.join(', ')}` };
+        if (id < 0)
+          return { ok: false, error: `no domain "${call.domain}" here; there are ${this.domainNames.join(', ')}` };
         const pair = this.#pairs[id]!;
         if (pair.connected) return { ok: false, error: `domain "${call.domain}" has an agent already` };
         pair.connected = socket;
@@ -328,11 +327,9 @@ export class BackendService {
         this.#options.onDomain?.(domain, true);
         return { ok: true, hello: this.#welcome(id) };
       }
+      if (call.op === 'status') return { ok: true, status: this.#options.status?.() };
       if (domain === undefined) return { ok: false, error: 'say hello first' };
-      if (call.op === 'budget') {
-        return this.#options.onBudget?.(domain, call) ?? { ok: false, error: 'budgets are not moved here' };
-      }
-      this.#options.onReport?.(domain, call);
+      this.#options.onCall?.(domain, call);
       return undefined;
     });
     socket.on('close', () => {
@@ -356,6 +353,7 @@ export class BackendService {
       doorbell: this.#options.doorbell,
       mode: this.#options.mode,
       limits,
+      ...(this.#options.brokerUrl === undefined ? {} : { brokerUrl: this.#options.brokerUrl }),
       resident: [{ offset: 0, length: asBytes(this.#facts!.byteLength) }],
     };
   }

@@ -1,6 +1,6 @@
 import fs from 'node:fs';
-import { openControlFile } from '../control/control-file.ts';
 import type { ControlFile, DoorbellRinger } from '../control/contracts.ts';
+import { openControlFile } from '../control/control-file.ts';
 import { FifoRinger } from '../control/fifo-bell.ts';
 import { FutexRinger } from '../control/futex-bell.ts';
 import { FRONT, FRONT_BELL } from '../control/layout.ts';

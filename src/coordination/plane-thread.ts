@@ -35,6 +35,8 @@ export type PlaneCommand =
   | { readonly kind: 'mode'; readonly split: boolean; readonly stuckBackoffMicros: number }
   /** Chunks that have memory from now on, clean as the kernel gave them. */
   | { readonly kind: 'populated'; readonly from: number; readonly count: number }
+  /** Takes memory from the system for up to `count` chunks that have none. */
+  | { readonly kind: 'populate'; readonly count: number; readonly lock: boolean }
   /** Gives memory of up to `count` free chunks back to the system; answered in `punched` of the figures. */
   | { readonly kind: 'punch'; readonly count: number };
 

@@ -1,12 +1,12 @@
 import fs from 'node:fs';
-import { receiveMessageOnPort, workerData, parentPort } from 'node:worker_threads';
+import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
 import { systemClock } from '../clock.ts';
-import { openControlFile } from '../control/control-file.ts';
 import type { DoorbellRinger, DoorbellWaiter } from '../control/contracts.ts';
+import { openControlFile } from '../control/control-file.ts';
 import { FifoRinger, FifoWaiter, openFifo } from '../control/fifo-bell.ts';
 import { FutexRinger, FutexWaiter } from '../control/futex-bell.ts';
 import { FRONT_BELL, PING, SESSION, SESSION_WORDS, SESSIONS, WAITS_FUTEX } from '../control/layout.ts';
-import { futexWake, memset, PRIO_PROCESS, gettid, setpriority, write } from '../native/libc.ts';
+import { futexWake, gettid, memset, PRIO_PROCESS, setpriority, write } from '../native/libc.ts';
 import { mapFile, mapPrivate, wordsOf } from '../native/mapping.ts';
 import { threadCpuMicros } from '../native/scratch.ts';
 import { type Arena, openArena } from '../platforms/arena/arena-file.ts';
@@ -92,6 +92,13 @@ function backendLoop(begin: PlaneStart & { role: 'backend' }): Loop {
       else if (command.kind === 'populated') {
         arena.premap(command.from * chunkBytes, command.count * chunkBytes);
         for (let chunk = command.from; chunk < command.from + command.count; chunk++) plane.books.addFree(chunk, true);
+      } else if (command.kind === 'populate') {
+        for (let left = command.count; left > 0; left--) {
+          const chunk = plane.books.nextAbsent();
+          if (chunk < 0 || !arena.populate(chunk * chunkBytes, chunkBytes)) break;
+          if (command.lock) arena.lock(chunk * chunkBytes, chunkBytes);
+          plane.books.addFree(chunk, true);
+        }
       } else {
         for (let left = command.count; left > 0; left--) {
           const chunk = plane.books.removeFree();
@@ -189,8 +196,7 @@ class SessionWaker {
 }
 
 const loop = start.role === 'backend' ? backendLoop(start) : frontendLoop(start);
-const refused =
-  start.scheduling.nice !== undefined && setpriority(PRIO_PROCESS, gettid(), start.scheduling.nice) !== 0;
+const refused = start.scheduling.nice !== undefined && setpriority(PRIO_PROCESS, gettid(), start.scheduling.nice) !== 0;
 parentPort?.postMessage({ ready: true, niceRefused: refused });
 
 let nextBeatMicros = 0;
@@ -200,6 +206,7 @@ while (Atomics.load(control, PLANE_CONTROL.stop) === 0) {
     for (let message = receiveMessageOnPort(port); message; message = receiveMessageOnPort(port)) {
       loop.obey(message.message as PlaneCommand);
     }
+    loop.publish(); // whoever gave the command may be waiting to see it done
   }
   const waitMillis = loop.poll();
   polls++;

@@ -23,9 +23,12 @@ export type SessionCall =
 export type SessionReply =
   | { readonly ok: true; readonly hello: SessionWelcome }
   | { readonly ok: true; readonly ready: true }
-  | { readonly ok: true; readonly program: { readonly limitBytes: number; readonly enforcedBy: string; readonly join?: string } }
+  | {
+      readonly ok: true;
+      readonly program: { readonly limitBytes: number; readonly enforcedBy: string; readonly atTheLimit?: string };
+    }
   | { readonly ok: true; readonly status: unknown }
-  | { readonly ok: false; readonly error: string };
+  | { readonly ok: false; readonly error: string; readonly remedy?: string };
 
 export interface SessionWelcome {
   readonly domain: string;

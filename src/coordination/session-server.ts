@@ -16,7 +16,12 @@ import { serveLines } from './agent-protocol.ts';
 import { makeFifo } from './fifo-file.ts';
 import { reapSession } from './frontend-plane.ts';
 import { checkSocketPath, type DomainFiles } from './run-files.ts';
-import { SESSION_PROTOCOL_VERSION, type SessionCall, type SessionReply, type SessionWelcome } from './session-protocol.ts';
+import {
+  SESSION_PROTOCOL_VERSION,
+  type SessionCall,
+  type SessionReply,
+  type SessionWelcome,
+} from './session-protocol.ts';
 
 export interface SessionServerOptions {
   readonly files: DomainFiles;
@@ -103,10 +108,14 @@ export class SessionServer {
     serveLines<SessionCall, SessionReply>(socket, (call) => {
       if (call.op === 'hello') {
         if (call.version !== SESSION_PROTOCOL_VERSION) {
-          return { ok: false, error: `protocol version ${SESSION_PROTOCOL_VERSION} is spoken here, not ${call.version}` };
+          return {
+            ok: false,
+            error: `protocol version ${SESSION_PROTOCOL_VERSION} is spoken here, not ${call.version}`,
+          };
         }
         session ??= this.#admit(call.pid);
-        if (session === undefined) return { ok: false, error: `all ${SESSION_SLOTS - 1} sessions of the domain are taken` };
+        if (session === undefined)
+          return { ok: false, error: `all ${SESSION_SLOTS - 1} sessions of the domain are taken` };
         this.#sockets.set(socket, session);
         return { ok: true, hello: { ...this.#options.welcome, session } };
       }
@@ -121,7 +130,9 @@ export class SessionServer {
     socket.on('close', () => {
       this.#sockets.delete(socket);
       // The lock is dropped when the process ends, which may be a moment after its socket closes.
-      setImmediate(() => this.reapDead());
+      setImmediate(() => {
+        if (this.#server?.listening) this.reapDead();
+      });
     });
   }
 

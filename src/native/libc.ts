@@ -51,6 +51,8 @@ export const fallocate = libc.func('int fallocate(int, int, long, long)') as (
 export const malloc = libc.func('uintptr_t malloc(size_t)') as (length: number) => number;
 export const free = libc.func('void free(uintptr_t)') as (address: number) => void;
 export const mallopt = libc.func('int mallopt(int, int)') as (parameter: number, value: number) => number;
+/** Gives free memory at the top of the heap back to the system. */
+export const mallocTrim = libc.func('int malloc_trim(size_t)') as (pad: number) => number;
 export const write = libc.func('long write(int, uintptr_t, size_t)') as (
   fd: number,
   address: number,
@@ -66,7 +68,10 @@ export const poll = libc.func('int poll(uintptr_t, unsigned long, int)') as (
   count: number,
   timeoutMillis: number,
 ) => number;
-export const clockGettime = libc.func('int clock_gettime(int, uintptr_t)') as (clock: number, address: number) => number;
+export const clockGettime = libc.func('int clock_gettime(int, uintptr_t)') as (
+  clock: number,
+  address: number,
+) => number;
 export const mkfifo = libc.func('int mkfifo(const char *, uint32_t)') as (path: string, mode: number) => number;
 export const setpriority = libc.func('int setpriority(int, uint32_t, int)') as (
   which: number,
@@ -137,3 +142,4 @@ export const PRIO_PROCESS = 0;
 /** Parameter of mallopt(3): requests of this size and above get a mapping of their own. */
 export const M_MMAP_THRESHOLD = -3;
 export const M_TRIM_THRESHOLD = -1;
+export const M_TOP_PAD = -2;

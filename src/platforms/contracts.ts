@@ -2,12 +2,12 @@ import type { Bytes } from '../units.ts';
 
 /**
  * What a machine offers for moving memory. Two kinds of route, and a platform may have both:
- * a `LeaseRoute` lends memory to applications that ask; a `ReservationRoute` changes what a whole domain may hold, for
- * applications that know nothing of memtide. Each has one contract-test suite that every implementation passes
- * (test/contract).
+ * a lease route (`LeaseHolder`, `LeaseKeeper`) lends memory to applications that ask; a `ReservationRoute` changes what a
+ * whole domain may hold, for applications that know nothing of memtide. Each has one contract-test suite that every
+ * implementation passes (test/contract).
  */
 
-/** A run of arena memory that a domain may use: `[offset, offset + length)` of the arena. */
+/** A run of arena memory: `[offset, offset + length)`. */
 export interface Extent {
   readonly offset: number;
   readonly length: number;
@@ -24,20 +24,55 @@ export type Refusal =
   | 'peer-gone'
   | 'not-supported';
 
-export type ClaimResult =
-  | { readonly ok: true; readonly extents: readonly Extent[]; readonly tierBytes: readonly [number, number, number] }
-  | { readonly ok: false; readonly refusal: Refusal };
+/**
+ * What a claim took: enough to find the memory and to give it back. All of it is leased to one session. A chunk is what
+ * changes hands between domains, a block the smallest lease; both are numbered from the start of the arena.
+ */
+export interface Claimed {
+  /** First chunk of a run of neighbours, or -1 when `scattered` holds the chunks. */
+  readonly start: number;
+  readonly chunks: number;
+  /** Blocks, from `firstBlock` on, of the chunk after the run (of chunk `start` when `chunks` is 0). */
+  readonly blocks: number;
+  readonly firstBlock: number;
+  readonly scattered: Int32Array | undefined;
+  /** Where it came from: tiers 0, 1 and 2. */
+  readonly reserveBytes: number;
+  readonly poolBytes: number;
+  readonly peerBytes: number;
+}
 
-/** Arena memory, seen from the domain that leases it. */
-export interface LeaseRoute {
-  /** Takes `length` bytes from what was offered to the domain, with nobody else acting. */
-  claim(length: Bytes): ClaimResult;
-  /** Gives extents back. They come to nobody else before they are scrubbed. */
-  release(extents: readonly Extent[]): void;
-  /** Zeroes up to `budget` bytes of what was released and makes them claimable again. @returns bytes scrubbed. */
-  scrub(budget: Bytes): Bytes;
-  /** Asks for up to `length` unused bytes back. @returns bytes that are withdrawn as of now; never more. */
-  revoke(length: Bytes): Bytes;
+/**
+ * A lease route has two ends in a domain. This is the application's: any number of them, each under a session number
+ * of its own. Neither call wakes or asks anybody.
+ */
+export interface LeaseHolder {
+  readonly chunkBytes: number;
+  readonly blockBytes: number;
+  /**
+   * Takes memory out of what was offered to the domain or promised to the session; it is zeroed.
+   * @param byteLength above 0. @param revocable whole chunks, that the domain may be asked for.
+   * @returns undefined when there is not enough: nothing is taken then.
+   */
+  claim(byteLength: number, revocable: boolean): Claimed | undefined;
+  /** Gives back what this session claimed. It comes to nobody else before it is scrubbed. A second call does nothing. */
+  release(claimed: Claimed): void;
+}
+
+/** The end of the domain's front end: one at a time. Allocates nothing after its construction. */
+export interface LeaseKeeper {
+  /**
+   * Zeroes what was released and makes it claimable again, up to `budgetBytes` (at least a block) at a time.
+   * @returns bytes zeroed; 0 when nothing is left to do.
+   */
+  scrub(budgetBytes: number): number;
+  /** Withdraws up to `chunks` chunks that nobody uses and hands them to the lender, unscrubbed. @returns how many. */
+  revoke(chunks: number): number;
+  /**
+   * Takes back what a session holds. Only upon proof that it has ended.
+   * @returns chunks released; blocks of split chunks are not counted.
+   */
+  reap(session: number): number;
 }
 
 export interface ReservationLimits {

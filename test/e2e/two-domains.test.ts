@@ -78,7 +78,10 @@ test('what a domain needs beyond its offers comes from the offers and the revoca
   }
   for (const lease of cache) lease.fill(0xaa);
   const burst = await infotainment.borrow(40 * MIB, { deadline: 2000 });
-  assert.ok(burst.view.every((byte) => byte === 0), 'handed over scrubbed');
+  assert.ok(
+    burst.view.every((byte) => byte === 0),
+    'handed over scrubbed',
+  );
   assert.ok(burst.tierBytes.peer > 0);
   assert.ok(cache.some((lease) => lease.ended === 'released'));
   console.log(burst.stages, burst.tierBytes, burst.totalMicros, burst.fill(1));

@@ -134,7 +134,11 @@ export class Arena {
       this.punch(offset, length);
       return false;
     }
-    throw new MemtideError({ operation: 'take memory for the arena', object: this.source.path, actual: errnoName(code) });
+    throw new MemtideError({
+      operation: 'take memory for the arena',
+      object: this.source.path,
+      actual: errnoName(code),
+    });
   }
 
   /**

@@ -1,0 +1,261 @@
+import os from 'node:os';
+import { systemClock } from '../clock.ts';
+import type { Config } from '../config/schema.ts';
+import { governedBytes } from '../config/total.ts';
+import { STATE } from '../control/layout.ts';
+import { BackendService } from '../coordination/backend-service.ts';
+import { type BurstInterval, jointNeedOfBursts } from '../policy/joint-need.ts';
+import { type Sizing, sizeIdle } from '../policy/sizing.ts';
+import { MachineSource } from '../pressure/machine-source.ts';
+import type { Reporter } from '../telemetry/reporter.ts';
+import { Telemetry } from '../telemetry/telemetry.ts';
+import { type Bytes, bytes, MIB, mebibytes, roundDown } from '../units.ts';
+import { BudgetMover } from './budget-mover.ts';
+import { Changes } from './changes.ts';
+import type { Log } from './log.ts';
+import { schedulingOf } from './settings.ts';
+import { VERSION } from './version.ts';
+
+/** The name under which the back end publishes; no domain may have it. */
+export const BACKEND_NAME = 'backend';
+const TICK_MILLIS = 100;
+/** Sizing is worth milliseconds, and changes slowly: every five seconds. */
+const SIZING_TICKS = 50;
+/** Bursts that sizing looks back on. */
+const HISTORY = 100;
+/** A burst's memory is needed for longer than its allocation takes; until its end is told, it counts for this long. */
+const BURST_LIFE_MICROS = 1_000_000;
+/** Share of the pool that stays with nobody, for whoever needs more than was offered. */
+const UNOFFERED_SHARE = 0.25;
+
+/**
+ * The agent of the control domain: owns the arena, lets the domains' agents in, divides the pool into offers, moves
+ * private budgets between domains, and hosts the broker.
+ */
+export class BackendAgent {
+  readonly #config: Config;
+  readonly #runDir: string;
+  readonly #log: Log;
+  readonly #stopped: () => void;
+  readonly #counts = new Int32Array(16);
+  readonly #told = new Changes();
+  readonly #history: BurstInterval[] = [];
+  #service!: BackendService;
+  #mover!: BudgetMover;
+  #telemetry!: Telemetry;
+  #reporter: Reporter | undefined;
+  #sizing: Sizing | undefined;
+  #timer: NodeJS.Timeout | undefined;
+  #ticks = 0;
+  #total: Bytes = bytes(0);
+
+  constructor(options: {
+    readonly config: Config;
+    readonly runDir: string;
+    readonly log: Log;
+    readonly stopped: () => void;
+  }) {
+    this.#config = options.config;
+    this.#runDir = options.runDir;
+    this.#log = options.log;
+    this.#stopped = options.stopped;
+  }
+
+  async start(): Promise<void> {
+    const config = this.#config;
+    const machine = new MachineSource({ clock: systemClock });
+    const free = machine.sample().availableBytes ?? bytes(os.freemem());
+    machine.close();
+    const chunkBytes = config.arena.chunk_kib * 1024;
+    this.#total = governedBytes(config, free);
+    const budgets = sum(config, ({ budget_mib }) => budget_mib);
+    const floors = sum(config, ({ floor_mib, budget_mib }) => Math.min(floor_mib, budget_mib));
+    // The file may grow to all that budgets can give up; memory it has for what is not private now.
+    const arenaBytes = bytes(roundDown(this.#total - floors, chunkBytes));
+    const populateBytes = bytes(roundDown(this.#total - budgets, chunkBytes));
+    await this.#startTelemetry();
+    const chunksOf = (mib: number): number => Math.floor((mib * MIB) / chunkBytes);
+    this.#service = new BackendService({
+      runDir: this.#runDir,
+      arenaBytes,
+      populateBytes,
+      chunkBytes,
+      hugePages: config.arena.huge_pages,
+      lock: config.arena.lock,
+      doorbell: config.fast_plane.doorbell,
+      scheduling: schedulingOf(config),
+      mode: config.mode,
+      stuckBackoffMillis: config.policy.stuck_backoff_s * 1000,
+      domains: config.domains.map(({ name, floor_mib, ceiling_mib, budget_mib }) => ({
+        name,
+        limits: {
+          // Floor and ceiling speak of all that the domain holds; its budget is the part that is not in the arena.
+          floorChunks: Math.max(0, chunksOf(floor_mib - budget_mib)),
+          ceilingChunks: Math.max(0, chunksOf(ceiling_mib - budget_mib)),
+          offerChunks: 0,
+        },
+      })),
+      onCall: (domain, call) => {
+        if (call.op === 'report') this.#mover.report(domain, call);
+        else if (call.op === 'moved') this.#mover.moved(domain, call);
+        else if (call.op === 'burst') this.#remember(domain, call.bytes, call.atMicros);
+      },
+      onDomain: (domain, connected) => {
+        this.#log.info({ domain }, connected ? 'a domain has joined' : 'a domain has left');
+        if (!connected) this.#mover.forget(domain);
+      },
+      status: () => this.#status(),
+      ...this.#brokerUrl(),
+    });
+    await this.#service.start();
+    this.#service.onFailure((error) => {
+      this.#log.error({ error: error.message }, 'the fast plane has failed');
+      this.#stopped();
+    });
+    this.#mover = new BudgetMover({
+      config,
+      total: this.#total,
+      service: this.#service,
+      clock: systemClock,
+      onOutcome: (text) => this.#log.debug(text),
+    });
+    const { huge, hugeReason, locked, lockReason, byteLength } = this.#service.arenaFacts;
+    this.#log.info(
+      {
+        total_bytes: this.#total,
+        arena_bytes: byteLength,
+        huge,
+        huge_reason: hugeReason,
+        locked,
+        lock_reason: lockReason,
+      },
+      'the arena stands',
+    );
+    this.#timer = setInterval(() => this.#tick(), TICK_MILLIS);
+    this.#offer();
+  }
+
+  async stop(): Promise<void> {
+    clearInterval(this.#timer);
+    await this.#service?.stop();
+    await this.#telemetry?.stop();
+  }
+
+  async #startTelemetry(): Promise<void> {
+    this.#telemetry = new Telemetry({
+      config: this.#config,
+      domain: BACKEND_NAME,
+      birth: {
+        memtide: VERSION,
+        node: process.version,
+        kernel: os.release(),
+        arch: process.arch,
+        mode: this.#config.mode,
+      },
+      embedded: 'host',
+      clock: systemClock,
+      procRoot: '/proc',
+      onProblem: (problem) => this.#log.warn(problem),
+    });
+    this.#reporter = await this.#telemetry.start();
+  }
+
+  #brokerUrl(): { brokerUrl?: string } {
+    const { brokerUrl } = this.#telemetry.status();
+    return brokerUrl === undefined ? {} : { brokerUrl };
+  }
+
+  #tick(): void {
+    this.#ticks++;
+    this.#mover.tick();
+    this.#offer();
+    if (this.#ticks % SIZING_TICKS === 0) this.#size();
+    const pool = this.#poolBytes();
+    if (this.#told.isNew('pool', this.#ticks % 10 === 0, pool)) this.#reporter?.alloc({ poolBytes: bytes(pool) });
+  }
+
+  /** Free and offered memory: what belongs to no domain. */
+  #poolBytes(): number {
+    let chunks = this.#service.figure('freeChunks');
+    for (const domain of this.#service.domainNames) {
+      this.#service.countStates(domain, this.#counts);
+      chunks += this.#counts[STATE.offered]!;
+    }
+    return chunks * this.#service.chunkBytes;
+  }
+
+  /** Divides most of the pool into offers: equally, and by what sizing says the domains' bursts draw. */
+  #offer(): void {
+    const names = this.#service.domainNames;
+    const offerable = Math.floor((this.#poolBytes() / this.#service.chunkBytes) * (1 - UNOFFERED_SHARE));
+    const weights = names.map((_, domain) => 1 + (this.#sizing?.reserveBytes[domain] ?? 0) / MIB);
+    const whole = weights.reduce((all, weight) => all + weight, 0);
+    for (const [domain, name] of names.entries()) {
+      const connected = this.#service.isConnected(name);
+      const offerChunks =
+        connected && this.#config.mode === 'hypervisor' ? Math.floor((offerable * weights[domain]!) / whole) : 0;
+      const limits = this.#service.limitsOf(name);
+      if (limits.offerChunks !== offerChunks) this.#service.setLimits(name, { ...limits, offerChunks });
+    }
+  }
+
+  #remember(domain: string, burstBytes: number, atMicros: number): void {
+    if (!Number.isSafeInteger(burstBytes) || burstBytes <= 0 || !Number.isFinite(atMicros)) return;
+    const index = this.#service.domainNames.indexOf(domain);
+    this.#history.push({
+      domain: index,
+      startMicros: atMicros,
+      endMicros: atMicros + BURST_LIFE_MICROS,
+      bytes: burstBytes,
+    });
+    if (this.#history.length > HISTORY) this.#history.shift();
+  }
+
+  /** Sizes reserves and pool from the joint distribution of what was seen, and tells the domains their part. */
+  #size(): void {
+    if (this.#history.length === 0) return;
+    const names = this.#service.domainNames;
+    this.#sizing = sizeIdle(jointNeedOfBursts(this.#history, names.length), {
+      missShare: this.#config.policy.miss_target,
+      premiumShare: 0,
+      granularityBytes: this.#service.chunkBytes,
+    });
+    for (const [domain, name] of names.entries()) {
+      this.#service.tell(name, { notice: 'reserve', bytes: this.#sizing.reserveBytes[domain]! });
+    }
+  }
+
+  #status(): Record<string, unknown> {
+    const { chunkBytes } = this.#service;
+    return {
+      mode: this.#config.mode,
+      total_bytes: this.#total,
+      pool_bytes: this.#poolBytes(),
+      arena: this.#service.arenaFacts,
+      broker_url: this.#telemetry.status().brokerUrl,
+      domains: this.#service.domainNames.map((name) => {
+        this.#service.countStates(name, this.#counts);
+        const of = (state: number): number => this.#counts[state]! * chunkBytes;
+        return {
+          name,
+          connected: this.#service.isConnected(name),
+          limit_bytes: this.#mover.limitOf(name),
+          reserve_bytes: of(STATE.reserved) + of(STATE.scrubbing) + of(STATE.dirty),
+          offered_bytes: of(STATE.offered),
+          leased_bytes: of(STATE.leased) + of(STATE.leasedRevocable) + of(STATE.split) + of(STATE.splitting),
+          stuck: this.#mover.isStuck(name),
+        };
+      }),
+      sizing: this.#sizing && {
+        idle_bytes: this.#sizing.idleBytes,
+        worst_case_bytes: this.#sizing.worstCaseBytes,
+        missed_share: this.#sizing.missedShare,
+        evidence: this.#sizing.evidence,
+      },
+      figures: this.#service.figures(),
+    };
+  }
+}
+
+const sum = (config: Config, mib: (domain: Config['domains'][number]) => number): number =>
+  config.domains.reduce((all, domain) => all + mebibytes(mib(domain)), 0);

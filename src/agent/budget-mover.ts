@@ -1,0 +1,263 @@
+import type { Clock } from '../clock.ts';
+import type { Config } from '../config/schema.ts';
+import type { BackendCall } from '../coordination/agent-protocol.ts';
+import type { BackendService } from '../coordination/backend-service.ts';
+import { executeMoves } from '../policy/execute.ts';
+import { planMoves } from '../policy/plan.ts';
+import { type Action, freeBytes, type PlanSnapshot } from '../policy/snapshot.ts';
+import {
+  createConductTable,
+  DEFAULT_STUCK_RULE,
+  entitlement,
+  isStuck,
+  judgeDonor,
+  type StuckRule,
+} from '../policy/stuck.ts';
+import { type Bucket, type BucketRule, fullBucket, refilled, spend } from '../policy/token-bucket.ts';
+import { type Bytes, MIB, mebibytes, roundUp } from '../units.ts';
+
+/**
+ * Moves private budgets between domains, for programs that know nothing of memtide: one plan a tick at most, carried out
+ * in two phases. First donors lower their limits and say by how much; then recipients get what was really freed.
+ * What is in nobody's budget and has no memory in the arena is free; free arena chunks become free budget by a punch.
+ */
+type Report = BackendCall & { op: 'report' };
+type Moved = BackendCall & { op: 'moved' };
+
+interface Domain {
+  readonly name: string;
+  readonly floor: Bytes;
+  readonly ceiling: Bytes;
+  limit: number;
+  used: number;
+  wanted: number;
+  pressured: boolean;
+  bucket: Bucket;
+}
+
+interface Waiting {
+  readonly actions: readonly Action[];
+  readonly free: number;
+  readonly deadlineMicros: number;
+  readonly asked: Map<string, { readonly id: number; readonly by: number; freed: number | undefined }>;
+}
+
+/** Below this a move is not worth its trouble. */
+const SMALLEST_STEP = 4 * MIB;
+/** Kept above a donor's use. */
+const USE_MARGIN = 8 * MIB;
+
+export class BudgetMover {
+  readonly #config: Config;
+  readonly #total: Bytes;
+  readonly #service: BackendService;
+  readonly #clock: Clock;
+  readonly #onOutcome: (text: string) => void;
+  readonly #domains: readonly Domain[];
+  readonly #conduct;
+  readonly #stuckRule: StuckRule;
+  #waiting: Waiting | undefined;
+  #nextId = 1;
+  #punchAsked = 0;
+
+  constructor(options: {
+    readonly config: Config;
+    readonly total: Bytes;
+    readonly service: BackendService;
+    readonly clock: Clock;
+    readonly onOutcome: (text: string) => void;
+  }) {
+    const { policy, domains } = options.config;
+    this.#config = options.config;
+    this.#total = options.total;
+    this.#service = options.service;
+    this.#clock = options.clock;
+    this.#onOutcome = options.onOutcome;
+    this.#conduct = createConductTable(domains.length);
+    this.#stuckRule = {
+      ...DEFAULT_STUCK_RULE,
+      missesUntilStuck: policy.stuck_after_misses,
+      firstBackoffMicros: policy.stuck_backoff_s * 1e6,
+      largestBackoffMicros: policy.stuck_backoff_max_s * 1e6,
+    };
+    const now = options.clock.monotonicMicros();
+    this.#domains = domains.map(({ name, floor_mib, ceiling_mib, budget_mib }) => ({
+      name,
+      floor: mebibytes(Math.min(floor_mib, budget_mib)),
+      ceiling: mebibytes(ceiling_mib),
+      limit: mebibytes(budget_mib),
+      used: 0,
+      wanted: 0,
+      pressured: false,
+      bucket: fullBucket(this.#bucketRule(), now),
+    }));
+  }
+
+  report(domain: string, { usedBytes, limitBytes, wantedBytes, pressured }: Report): void {
+    const known = this.#find(domain);
+    if (!known) return;
+    known.used = size(usedBytes, known.used);
+    known.wanted = size(wantedBytes, 0);
+    // The limit is what was agreed; an agent that has restarted says where its budget really stands.
+    if (!this.#waiting) known.limit = size(limitBytes, known.limit);
+    if (known.pressured !== (pressured === true)) this.#service.setPressured(domain, pressured === true);
+    known.pressured = pressured === true;
+    if (known.pressured) this.tick(); // does not wait for the next round
+  }
+
+  moved(domain: string, { id, changeBytes, limitBytes }: Moved): void {
+    const known = this.#find(domain);
+    if (!known) return;
+    known.limit = size(limitBytes, known.limit);
+    const asked = this.#waiting?.asked.get(domain);
+    if (!asked || asked.id !== id) return;
+    asked.freed = Math.max(0, Math.min(asked.by, -changeBytes));
+    this.tick();
+  }
+
+  /** The domain's agent has gone: its programs keep their limits, and nothing is asked of it. */
+  forget(domain: string): void {
+    const known = this.#find(domain);
+    if (known) known.wanted = 0;
+    this.#waiting?.asked.delete(domain);
+  }
+
+  limitOf(domain: string): number | undefined {
+    return this.#find(domain)?.limit;
+  }
+
+  isStuck(domain: string): boolean {
+    return isStuck(this.#conduct, this.#index(domain), this.#clock.monotonicMicros());
+  }
+
+  tick(): void {
+    const now = this.#clock.monotonicMicros();
+    if (this.#waiting) this.#finish(this.#waiting, now);
+    else this.#begin(now);
+  }
+
+  #begin(now: number): void {
+    const snapshot = this.#snapshot(now);
+    const actions = planMoves(snapshot);
+    if (actions.length === 0) return this.#giveArena(snapshot);
+    const asked: Waiting['asked'] = new Map();
+    for (const action of actions) {
+      if (action.kind !== 'shrink') continue;
+      const id = this.#nextId++;
+      asked.set(action.domain, { id, by: action.by, freed: undefined });
+      this.#service.tell(action.domain, { notice: 'budget', id, changeBytes: -action.by });
+    }
+    const deadlineMicros = now + this.#config.policy.reclaim_deadline_ms * 1000;
+    this.#waiting = { actions, free: freeBytes(snapshot), deadlineMicros, asked };
+    if (asked.size === 0) this.#finish(this.#waiting, now);
+  }
+
+  /** The second phase: when all donors have answered, or their time is over. */
+  #finish(waiting: Waiting, now: number): void {
+    const open = [...waiting.asked.values()].some(({ freed }) => freed === undefined);
+    if (open && now < waiting.deadlineMicros) return;
+    for (const [domain, { by, freed }] of waiting.asked) {
+      judgeDonor(this.#conduct, this.#index(domain), by, freed ?? 0, now, this.#stuckRule);
+    }
+    const grown = executeMoves(waiting.actions, waiting.free, {
+      shrink: (domain) => waiting.asked.get(domain)?.freed ?? 0,
+      grow: (domain, by) => this.#grow(domain, by, now),
+      cutEntitlement: (domain, ceiling) =>
+        this.#onOutcome(`${domain} owes memory; its entitlement is cut to ${ceiling}`),
+    });
+    this.#waiting = undefined;
+    for (const { action, moved } of grown) {
+      if (action.kind !== 'cut-entitlement')
+        this.#onOutcome(`${action.kind} ${action.domain}: ${moved} of ${action.by} bytes`);
+    }
+  }
+
+  #grow(domain: string, by: number, now: number): number {
+    const known = this.#find(domain)!;
+    // Memory that is still behind free chunks must leave the arena before anybody's limit rises by it.
+    const loose = this.#looseBytes();
+    if (loose < by) {
+      this.#punch(by - loose);
+      return 0; // the next plan finds it loose
+    }
+    const bucket = spend(known.bucket, this.#bucketRule(), now, by);
+    if (!bucket) return 0;
+    known.bucket = bucket;
+    known.limit += by;
+    this.#service.tell(domain, { notice: 'budget', id: this.#nextId++, changeBytes: by });
+    return by;
+  }
+
+  /** In no budget, and not behind an arena chunk. */
+  #looseBytes(): number {
+    const budgets = this.#domains.reduce((all, { limit }) => all + limit, 0);
+    return this.#total - budgets - this.#service.figure('presentChunks') * this.#service.chunkBytes;
+  }
+
+  #punch(missing: number): void {
+    const chunks = roundUp(missing, this.#service.chunkBytes) / this.#service.chunkBytes;
+    const done = this.#service.figure('punchedChunks');
+    if (this.#punchAsked > done) return; // the last one is under way
+    this.#punchAsked = done + chunks;
+    this.#service.punch(chunks);
+  }
+
+  /** Loose memory that no program wants is of more use in the arena. */
+  #giveArena({ domains }: PlanSnapshot): void {
+    if (domains.some(({ limit, wanted }) => wanted > limit)) return;
+    const { chunkBytes } = this.#service;
+    const chunks = Math.floor((this.#looseBytes() - this.#config.policy.step_cap_mib * MIB) / chunkBytes);
+    if (chunks > 0) this.#service.populate(Math.min(chunks, POPULATE_CHUNKS));
+  }
+
+  #snapshot(now: number): PlanSnapshot {
+    const rule = this.#bucketRule();
+    const freeArena = this.#service.figure('freeChunks') * this.#service.chunkBytes;
+    const arenaInUse = this.#service.figure('presentChunks') * this.#service.chunkBytes - freeArena;
+    return {
+      total: this.#total - arenaInUse,
+      pool: Math.max(0, this.#looseBytes()) + freeArena,
+      domains: this.#domains.map((domain, index) => {
+        domain.bucket = refilled(domain.bucket, rule, now);
+        const stuck = isStuck(this.#conduct, index, now);
+        return {
+          name: domain.name,
+          limit: domain.limit,
+          used: domain.used,
+          wanted: Math.max(domain.floor, domain.wanted),
+          floor: domain.floor,
+          ceiling: entitlement(domain.ceiling, domain.limit, stuck),
+          pressured: domain.pressured,
+          stuck,
+          tokens: domain.bucket.tokenBytes,
+        };
+      }),
+      rules: {
+        largestStep: this.#config.policy.step_cap_mib * MIB,
+        smallestStep: SMALLEST_STEP,
+        useMargin: USE_MARGIN,
+        poolTarget: 0,
+      },
+    };
+  }
+
+  #bucketRule(): BucketRule {
+    const { tokens_mib_per_s, token_burst_mib } = this.#config.policy;
+    return { bytesPerSecond: tokens_mib_per_s * MIB, burstBytes: token_burst_mib * MIB };
+  }
+
+  #find(domain: string): Domain | undefined {
+    return this.#domains.find(({ name }) => name === domain);
+  }
+
+  #index(domain: string): number {
+    return this.#domains.findIndex(({ name }) => name === domain);
+  }
+}
+
+/** Chunks taken from the system in one tick: a millisecond or so of the fast plane's idle time. */
+const POPULATE_CHUNKS = 8;
+
+/** A peer's figure, believed only if it can be a size. */
+const size = (value: number, otherwise: number): number =>
+  Number.isSafeInteger(value) && value >= 0 ? value : otherwise;

@@ -1,0 +1,365 @@
+import os from 'node:os';
+import { systemClock } from '../clock.ts';
+import type { Config } from '../config/schema.ts';
+import { STATE } from '../control/layout.ts';
+import type { BackendNotice } from '../coordination/agent-protocol.ts';
+import { FrontendService } from '../coordination/frontend-service.ts';
+import type { SessionCall, SessionReply } from '../coordination/session-protocol.ts';
+import { BurstBook } from '../latency/burst-book.ts';
+import { probeLocal, probeRefusal } from '../latency/local-probe.ts';
+import { type BudgetChoice, chooseBudget } from '../platforms/budget/choose.ts';
+import type { BudgetState } from '../platforms/budget/contracts.ts';
+import { NO_DEMAND, observeDraw, watermarksFor } from '../policy/watermarks.ts';
+import type { BurstEvent } from '../pressure/burst-detector.ts';
+import { MachineSource } from '../pressure/machine-source.ts';
+import { type PsiWatch, watchPsi } from '../pressure/psi-watch.ts';
+import { Sampler } from '../pressure/sampler.ts';
+import { DEFAULT_SAMPLING_RATE } from '../pressure/sampling-rate.ts';
+import { systemTimer } from '../pressure/timer.ts';
+import type { BurstRecord, PressureSample } from '../records.ts';
+import type { Reporter } from '../telemetry/reporter.ts';
+import { Telemetry } from '../telemetry/telemetry.ts';
+import { bytes, MIB, mebibytes, micros } from '../units.ts';
+import { Changes } from './changes.ts';
+import { DomainSource } from './domain-source.ts';
+import type { Log } from './log.ts';
+import { reserveRule, schedulingOf } from './settings.ts';
+import { VERSION } from './version.ts';
+
+/** How often the slow plane looks after things that no event tells; a little less than the sampling interval. */
+const TICK_MICROS = 95_000;
+/** Every so many ticks the state of the domain is published and dead sessions are looked for. */
+const SLOW_TICKS = 10;
+/** How far ahead a budget grows: a report, a plan, a donor's answer and a punch take some tens of milliseconds. */
+const GROWTH_HORIZON_MICROS = 300_000;
+/** What running programs are to have free at any time. */
+const PROGRAM_HEADROOM = 32 * MIB;
+
+/**
+ * The agent of one domain: senses its pressure, keeps its reserve ahead of its need, runs its programs under a budget,
+ * serves its applications, and tells what happened. The fast plane works by itself in its own thread; nothing here is on
+ * the way of a burst.
+ */
+export class DomainAgent {
+  readonly #config: Config;
+  readonly #name: string;
+  readonly #settings: Config['domains'][number];
+  readonly #runDir: string;
+  readonly #log: Log;
+  readonly #stopped: () => void;
+  readonly #counts = new Int32Array(16);
+  #front!: FrontendService;
+  #choice!: BudgetChoice;
+  #telemetry: Telemetry | undefined;
+  #reporter: Reporter | undefined;
+  #sampler: Sampler | undefined;
+  #psi: PsiWatch | undefined;
+  #book!: BurstBook;
+  #nextTickMicros = 0;
+  #demand = NO_DEMAND;
+  #drawn = 0;
+  #sizedReserveBytes: number | undefined;
+  #bursting = false;
+  #ticks = 0;
+  #last: PressureSample | undefined;
+  /** As read with the last sample: reading it means opening files. */
+  #budget!: BudgetState;
+  readonly #told = new Changes();
+
+  /** @param stopped called when the agent cannot go on by itself: its back end has gone. */
+  constructor(options: {
+    readonly config: Config;
+    readonly domain: Config['domains'][number];
+    readonly runDir: string;
+    readonly log: Log;
+    readonly stopped: () => void;
+  }) {
+    this.#config = options.config;
+    this.#settings = options.domain;
+    this.#name = options.domain.name;
+    this.#runDir = options.runDir;
+    this.#log = options.log;
+    this.#stopped = options.stopped;
+  }
+
+  async start(): Promise<void> {
+    const { floor_mib, ceiling_mib, budget_mib } = this.#settings;
+    this.#front = new FrontendService({
+      runDir: this.#runDir,
+      domain: this.#name,
+      scheduling: schedulingOf(this.#config),
+      reserveChunks: 0,
+      answer: (call) => this.#answer(call),
+      onNotice: (notice) => this.#obey(notice as BackendNotice),
+      onBackendGone: () => {
+        this.#log.warn('the back end has gone; applications keep what they hold');
+        this.#stopped();
+      },
+    });
+    await this.#front.start();
+    this.#front.onFailure((error) => {
+      this.#log.error({ error: error.message }, 'the fast plane has failed');
+      this.#stopped();
+    });
+    this.#choice = chooseBudget({
+      name: this.#name,
+      limit: mebibytes(budget_mib),
+      floor: mebibytes(Math.min(floor_mib, budget_mib)),
+      ceiling: mebibytes(ceiling_mib),
+      pid: process.pid,
+    });
+    this.#budget = this.#choice.budget.state();
+    this.#log.info({ enforced_by: this.#choice.budget.enforcedBy, reason: this.#choice.reason }, 'budget');
+    this.#book = new BurstBook({
+      domain: this.#name,
+      mode: this.#front.welcome.mode,
+      clock: systemClock,
+      probeGapMicros: this.#config.latency.probe_min_gap_s * 1e6,
+      smallestBytes: this.#config.latency.min_burst_kib * 1024,
+      refusal: (byteLength) => probeRefusal(byteLength, this.#room()),
+      probe: probeLocal,
+      onRecord: (record) => this.#recorded(record),
+    });
+    await this.#startTelemetry();
+    await this.#startSampling();
+    this.#keepReserve();
+  }
+
+  async stop(): Promise<void> {
+    this.#sampler?.stop();
+    this.#psi?.stop();
+    this.#book?.flush();
+    await this.#telemetry?.stop();
+    this.#choice?.budget.close();
+    await this.#front?.stop();
+  }
+
+  async #startTelemetry(): Promise<void> {
+    const { brokerUrl } = this.#front.welcome;
+    this.#telemetry = new Telemetry({
+      config: this.#config,
+      domain: this.#name,
+      birth: {
+        memtide: VERSION,
+        node: process.version,
+        kernel: os.release(),
+        arch: process.arch,
+        mode: this.#front.welcome.mode,
+        enforced_by: this.#choice.budget.enforcedBy,
+      },
+      embedded: { join: brokerUrl ?? 'mqtt://127.0.0.1:1883' },
+      clock: systemClock,
+      procRoot: '/proc',
+      onProblem: (problem) => this.#log.warn(problem),
+    });
+    this.#reporter = await this.#telemetry.start();
+  }
+
+  async #startSampling(): Promise<void> {
+    const { sample_hz, burst_sample_hz, psi, psi_stall_ms, psi_window_ms } = this.#config.pressure;
+    const source = new DomainSource(new MachineSource({ clock: systemClock }), () => this.#use());
+    this.#sampler = new Sampler({
+      source,
+      clock: systemClock,
+      timer: systemTimer,
+      rate: {
+        ...DEFAULT_SAMPLING_RATE,
+        quietMicros: micros(1e6 / sample_hz),
+        alertMicros: micros(1e6 / burst_sample_hz),
+      },
+      capacity: 256,
+      onSample: (sample) => {
+        this.#last = sample;
+        if (this.#bursting) this.#report();
+        if (sample.atMicros >= this.#nextTickMicros) this.#tick(sample.atMicros);
+      },
+      onEvent: (event) => this.#sensed(event),
+    });
+    this.#sampler.start();
+    if (psi !== 'trigger') return;
+    this.#psi = await watchPsi({
+      path: '/proc/pressure/memory',
+      stallShare: psi_stall_ms / psi_window_ms,
+      onStall: () => this.#keepReserve(true),
+      clock: systemClock,
+      timer: systemTimer,
+    });
+    if (this.#psi.reason !== undefined) this.#log.info({ method: this.#psi.method }, this.#psi.reason);
+  }
+
+  /** The domain's use: what its programs hold and what its applications lease. */
+  #use(): { usedBytes: ReturnType<typeof bytes>; limitBytes: ReturnType<typeof bytes> } {
+    if (this.#budget.processes > 0) this.#budget = this.#choice.budget.state();
+    this.#front.countStates(this.#counts);
+    const leased = this.#leasedBytes();
+    return {
+      usedBytes: bytes(this.#budget.residentBytes + leased),
+      limitBytes: bytes(this.#budget.limit + leased),
+    };
+  }
+
+  /** From `#counts`, as last read. */
+  #leasedBytes(): number {
+    const of = (state: number): number => this.#counts[state]!;
+    const chunks = of(STATE.leased) + of(STATE.leasedRevocable) + of(STATE.split) + of(STATE.splitting);
+    return chunks * this.#front.chunkBytes;
+  }
+
+  #room(): { headroomBytes?: number; availableBytes?: number } {
+    const { limit, used } = this.#budget;
+    const available = this.#last?.availableBytes;
+    return { headroomBytes: limit - used, ...(available === undefined ? {} : { availableBytes: available }) };
+  }
+
+  /** The detector has seen something: the reserve grows before the application asks, and the budget with it. */
+  #sensed(event: BurstEvent): void {
+    if (event.kind === 'start') {
+      this.#bursting = true;
+      this.#drawn = Math.max(this.#drawn, event.forecastBytes);
+      this.#keepReserve();
+    } else if (event.kind === 'end') {
+      this.#bursting = false;
+    }
+  }
+
+  /** What is due ten times a second: on the sampler's beat, so that a quiet agent wakes up once and not twice. */
+  #tick(now: number): void {
+    this.#nextTickMicros = now + TICK_MICROS;
+    this.#ticks++;
+    if (this.#budget.processes > 0) this.#choice.budget.rebalance();
+    this.#book.tick();
+    if (this.#drawn > 0) this.#keepReserve();
+    const slow = this.#ticks % SLOW_TICKS === 0;
+    this.#report(slow);
+    this.#publish(slow);
+    if (!slow) return;
+    this.#budget = this.#choice.budget.state();
+    this.#front.tick();
+    this.#keepReserve();
+  }
+
+  /** Sets the reserve from what was drawn of late, from sizing, and from the configuration. */
+  #keepReserve(urgent = false): void {
+    const { reserve_mib } = this.#settings;
+    const now = systemClock.monotonicMicros();
+    const rule = reserveRule(this.#front.chunkBytes, this.#config.policy.step_cap_mib * MIB);
+    this.#demand = observeDraw(this.#demand, this.#drawn, now, rule);
+    this.#drawn = 0;
+    const { target, high } = watermarksFor(this.#demand, now, rule);
+    const wanted =
+      reserve_mib === undefined ? Math.max(urgent ? high : target, this.#sizedReserveBytes ?? 0) : reserve_mib * MIB;
+    const chunks = this.#front.welcome.mode === 'split' ? 0 : Math.ceil(wanted / this.#front.chunkBytes);
+    if (chunks !== this.#front.reserveTarget) this.#front.setReserve(chunks);
+  }
+
+  /**
+   * Tells the back end how the domain is, and what its programs will want: what they use, and what the present rate adds
+   * until memory can have come. Nothing is said while nothing changes.
+   */
+  #report(always = false): void {
+    const { limit, used, processes } = this.#budget;
+    const rate = Math.max(0, this.#sampler?.state?.riseRateBytesPerSecond ?? 0);
+    const climb = (rate * GROWTH_HORIZON_MICROS) / 1e6;
+    const wantedBytes = processes === 0 ? 0 : Math.round(used + climb + PROGRAM_HEADROOM);
+    const pressured = processes > 0 && limit - used < climb + PROGRAM_HEADROOM / 2;
+    if (!this.#told.isNew('report', always, limit, used, wantedBytes, pressured)) return;
+    this.#front.tell({ op: 'report', usedBytes: used, limitBytes: limit, wantedBytes, programs: processes, pressured });
+  }
+
+  /** Publishes what has changed; once a second, all of it. */
+  #publish(always: boolean): void {
+    if (!this.#reporter || !this.#last) return;
+    const { usedBytes, limitBytes, psi } = this.#last;
+    if (this.#told.isNew('pressure', always, usedBytes, limitBytes, psi?.someTotalMicros)) {
+      this.#reporter.pressure(this.#last);
+    }
+    const of = (state: number): number => this.#counts[state]!;
+    const { chunkBytes } = this.#front;
+    const reserve = (of(STATE.reserved) + of(STATE.scrubbing) + of(STATE.dirty)) * chunkBytes;
+    const offered = of(STATE.offered) * chunkBytes;
+    const leased = this.#leasedBytes();
+    const { limit } = this.#budget;
+    if (!this.#told.isNew('alloc', always, limit, reserve, offered, leased)) return;
+    this.#reporter.alloc({
+      limitBytes: limit,
+      reserveBytes: bytes(reserve),
+      offeredBytes: bytes(offered),
+      leasedBytes: bytes(leased),
+    });
+  }
+
+  #obey(notice: BackendNotice): void {
+    if (notice.notice === 'reserve') {
+      this.#sizedReserveBytes = notice.bytes;
+      this.#keepReserve();
+    } else if (notice.notice === 'budget') {
+      const { budget } = this.#choice;
+      const before = budget.state().limit;
+      const result =
+        notice.changeBytes > 0 ? budget.grow(bytes(notice.changeBytes)) : budget.shrink(bytes(-notice.changeBytes));
+      if (!result.ok)
+        this.#log.debug({ refusal: result.refusal, reason: result.reason }, 'the budget did not move as asked');
+      this.#budget = budget.state();
+      this.#front.tell({ op: 'moved', id: notice.id, changeBytes: result.limit - before, limitBytes: result.limit });
+    }
+  }
+
+  #answer(call: SessionCall): SessionReply | undefined {
+    if (call.op === 'burst') {
+      const record = this.#book.add(call.burst);
+      if (!record) return undefined;
+      this.#drawn = Math.max(this.#drawn, record.requestedBytes);
+      this.#front.tell({
+        op: 'burst',
+        bytes: record.requestedBytes,
+        atMicros: record.atMicros,
+        totalMicros: record.totalMicros,
+      });
+      return undefined;
+    }
+    if (call.op === 'program') return this.#program(call);
+    if (call.op === 'status') return { ok: true, status: this.#status() };
+    return { ok: false, error: `unknown op "${String((call as { op: unknown }).op).slice(0, 40)}"` };
+  }
+
+  #program({ pid, ended }: SessionCall & { op: 'program' }): SessionReply {
+    const { budget } = this.#choice;
+    if (ended === true) {
+      budget.removeProgram(pid);
+      this.#budget = budget.state();
+      return { ok: true, program: { limitBytes: budget.state().limit, enforcedBy: budget.enforcedBy } };
+    }
+    const added = budget.addProgram(pid);
+    this.#budget = budget.state();
+    if (!added.ok)
+      return { ok: false, error: added.reason, ...(added.remedy === undefined ? {} : { remedy: added.remedy }) };
+    this.#log.info({ pid }, 'a program runs under the budget');
+    return {
+      ok: true,
+      program: { limitBytes: budget.state().limit, enforcedBy: budget.enforcedBy, atTheLimit: budget.atTheLimit },
+    };
+  }
+
+  #recorded(record: BurstRecord): void {
+    this.#reporter?.burst(record);
+  }
+
+  #status(): Record<string, unknown> {
+    const { limit, used, processes } = this.#budget;
+    const { cost } = this.#sampler!;
+    return {
+      domain: this.#name,
+      limit_bytes: limit,
+      used_bytes: used,
+      programs: processes,
+      enforced_by: this.#choice.budget.enforcedBy,
+      sessions: this.#front.sessions.liveSessions,
+      reserve_target_bytes: this.#front.reserveTarget * this.#front.chunkBytes,
+      psi: this.#psi?.method ?? this.#config.pressure.psi,
+      samples: cost.samples,
+      sample_cpu_us: cost.samples === 0 ? 0 : cost.cpuMicros / cost.samples,
+      telemetry: this.#telemetry?.status(),
+      figures: this.#front.figures(),
+    };
+  }
+}

@@ -1,0 +1,54 @@
+import { BackendAgent } from '../agent/backend-agent.ts';
+import { DomainAgent } from '../agent/domain-agent.ts';
+import { openLog } from '../agent/log.ts';
+import { loadConfig } from '../config/load.ts';
+import type { Config } from '../config/schema.ts';
+import { EXIT, type ExitCode, MemtideError } from '../errors.ts';
+import type { CommandIo } from './io.ts';
+import { chooseRunDir } from './run-dir.ts';
+
+export interface AgentOptions {
+  readonly config?: string;
+  readonly role: 'backend' | 'domain';
+  readonly domain?: string;
+  readonly runDir?: string;
+}
+
+/** `memtide agent`: runs the back end, or the agent of one domain, until it is told to end. */
+export async function agentCommand(options: AgentOptions, io: CommandIo): Promise<ExitCode> {
+  const config = loadConfig(options.config);
+  const runDir = chooseRunDir(options.runDir ?? config.run_dir, io);
+  const name = options.role === 'backend' ? 'backend' : domainOf(config, options.domain).name;
+  const log = openLog(config.log.level, name);
+  let stop: (code: ExitCode) => void = () => {};
+  const ended = new Promise<ExitCode>((resolve) => {
+    stop = resolve;
+  });
+  const common = { config, runDir, log, stopped: () => stop(EXIT.unavailable) };
+  const agent =
+    options.role === 'backend'
+      ? new BackendAgent(common)
+      : new DomainAgent({ ...common, domain: domainOf(config, options.domain) });
+  io.signal.addEventListener('abort', () => stop(EXIT.ok));
+  try {
+    await agent.start();
+    io.stdout.write(`memtide ${name}: ready in ${runDir}\n`);
+    if (io.signal.aborted) stop(EXIT.ok);
+    return await ended;
+  } finally {
+    await agent.stop();
+  }
+}
+
+function domainOf(config: Config, name: string | undefined): Config['domains'][number] {
+  const known = config.domains.map((domain) => domain.name).join(', ');
+  const domain = config.domains.find((each) => each.name === name);
+  if (domain) return domain;
+  throw new MemtideError({
+    operation: 'start the agent of a domain',
+    object: name ?? 'no --domain given',
+    expected: `one of ${known}`,
+    remedy: 'name one of these, or add it to "domains" of the configuration',
+    exitCode: EXIT.usage,
+  });
+}

@@ -1,0 +1,91 @@
+/** Checks of pressure readings, priorities and clocks. */
+import { type Check, degraded, kernelArgument, missing, ok } from './check.ts';
+import { raiseLimit } from './checks-memory.ts';
+import { hasCapability } from './rights-facts.ts';
+
+/** What the fast plane asks for; the default of fast_plane.nice. */
+const WANTED_NICE = -15;
+const WANTED_REALTIME_PRIORITY = 10;
+
+export const RIGHTS_CHECKS: readonly Check[] = [
+  {
+    id: 'psi',
+    area: 'Pressure',
+    title: 'Pressure stall information',
+    judge: (facts) => {
+      const { psi } = facts.pressure;
+      if (psi.ok) return ok(`some ${psi.psi.someAvg10Percent} % of the last 10 s`);
+      return missing(psi.reason, 'bursts are seen by watermarks and rise rate only; stalls are not', [
+        kernelArgument('psi=1', facts),
+      ]);
+    },
+  },
+  {
+    id: 'psi-trigger',
+    area: 'Pressure',
+    title: 'Told of stalls by the kernel',
+    judge: ({ pressure: { watch, psi } }) => {
+      const seconds = watch.windowMicros / 1e6;
+      if (watch.method === 'trigger' && seconds <= 1) return ok(`within a window of ${seconds} s`);
+      if (!psi.ok || watch.method === 'none') {
+        return { status: 'not-applicable', finding: 'there is no pressure stall information' };
+      }
+      const grant =
+        'give CAP_SYS_RESOURCE: setcap cap_sys_resource+ep on a node of memtide’s own, or systemd’s AmbientCapabilities=';
+      if (watch.method === 'trigger') {
+        return degraded(`within a window of ${seconds} s`, 'the backstop comes a second later', [grant]);
+      }
+      return degraded(watch.reason ?? 'polled', 'the totals are read ten times a second instead, which costs CPU', [
+        grant,
+      ]);
+    },
+  },
+  {
+    id: 'nice',
+    area: 'Rights',
+    title: `Niceness ${WANTED_NICE} for the fast plane`,
+    judge: ({ rights }) => {
+      if (hasCapability(rights, 'SYS_NICE')) return ok('allowed (CAP_SYS_NICE)');
+      // RLIMIT_NICE n allows a niceness down to 20 - n (getrlimit(2)).
+      const best = 20 - (rights.nice?.soft ?? 0);
+      if (best <= WANTED_NICE) return ok(`allowed down to ${Math.max(best, -20)}`);
+      return degraded('not allowed', LATE_WAKE_UPS, raiseLimit('nice', '-20'));
+    },
+  },
+  {
+    id: 'realtime',
+    area: 'Rights',
+    title: 'Real-time scheduling (SCHED_FIFO)',
+    judge: ({ rights }) => {
+      if (hasCapability(rights, 'SYS_NICE')) return ok('allowed (CAP_SYS_NICE)');
+      const highest = rights.realtimePriority?.soft ?? 0;
+      if (highest >= WANTED_REALTIME_PRIORITY) return ok(`allowed up to ${highest}`);
+      return degraded('not allowed', 'the scheduler study leaves its SCHED_FIFO rows out', raiseLimit('rtprio', '99'));
+    },
+  },
+  {
+    id: 'clock-synchronised',
+    area: 'Clock',
+    title: 'Clock synchronised',
+    judge: ({ clock: { synchronised } }) => {
+      if (!synchronised.known) return degraded(synchronised.reason, 'records carry no word on it');
+      if (synchronised.synced) return ok('yes');
+      return degraded('no', 'records are marked unsynced; the export corrects those of a drive that syncs later', [
+        'timedatectl set-ntp true, or install chrony',
+      ]);
+    },
+  },
+  {
+    id: 'real-time-clock',
+    area: 'Clock',
+    title: 'Real-time clock',
+    judge: ({ clock: { realTimeClock } }) =>
+      realTimeClock === undefined
+        ? degraded('none', 'after a cold start the date is wrong until the network has set it', [
+            'fit a DS3231 (Raspberry Pi: dtoverlay=i2c-rtc,ds3231)',
+          ])
+        : ok(realTimeClock),
+  },
+];
+
+const LATE_WAKE_UPS = 'beside busy programs the fast plane wakes up late (measured: p99.9 of 3.5 ms instead of 31 µs)';

@@ -1,0 +1,150 @@
+import fs from 'node:fs';
+import { type Connection, openConnection } from '../../client/connection.ts';
+import type { ArenaFacts } from '../../coordination/backend-service.ts';
+import type { PlaneFigure } from '../../coordination/plane-thread.ts';
+import { RunFiles } from '../../coordination/run-files.ts';
+import type { HugePages } from '../../platforms/arena/arena-file.ts';
+import { type Bytes, MIB } from '../../units.ts';
+import type { HostStart } from './bench-host.ts';
+import { BenchChild } from './child.ts';
+
+/** Names of the three domains: two that trade memory, and one that only shakes hands. */
+const RECIPIENT = 'recipient';
+const DONOR = 'donor';
+export const PROBE = 'probe';
+export const CHUNK_BYTES = 2 * MIB;
+
+/**
+ * The machine that is measured: a back end, the front ends of two domains and a donor application, each a process of
+ * its own, as in the field. This process is the application of the recipient.
+ */
+export class BenchMachine {
+  readonly runDir: string;
+  readonly #children: BenchChild[] = [];
+  #backend!: BenchChild;
+  #recipient!: BenchChild;
+  #donor!: BenchChild;
+  app!: Connection;
+  arena!: ArenaFacts;
+  connectMicros = 0;
+  readonly #arenaBytes: Bytes;
+  readonly #hugePages: HugePages;
+  readonly #nice: number | undefined;
+
+  constructor(options: {
+    readonly runDir: string;
+    readonly arenaBytes: Bytes;
+    readonly hugePages: HugePages;
+    readonly nice?: number;
+  }) {
+    this.runDir = options.runDir;
+    this.#arenaBytes = options.arenaBytes;
+    this.#hugePages = options.hugePages;
+    this.#nice = options.nice;
+  }
+
+  get chunkCount(): number {
+    return Math.floor(this.#arenaBytes / CHUNK_BYTES);
+  }
+
+  async start(): Promise<void> {
+    fs.mkdirSync(this.runDir, { recursive: true, mode: 0o700 });
+    const limits = { floorChunks: 0, ceilingChunks: this.chunkCount, offerChunks: 0 };
+    const scheduling = this.#nice === undefined ? {} : { nice: this.#nice };
+    this.#backend = await this.#host('back end', {
+      role: 'backend',
+      options: {
+        runDir: this.runDir,
+        arenaBytes: this.#arenaBytes,
+        chunkBytes: CHUNK_BYTES,
+        hugePages: this.#hugePages,
+        lock: true,
+        doorbell: 'futex',
+        scheduling,
+        mode: 'hypervisor',
+        stuckBackoffMillis: 1,
+        domains: [
+          { name: RECIPIENT, limits },
+          { name: DONOR, limits },
+          { name: PROBE, limits },
+        ],
+      },
+    });
+    this.#recipient = await this.#front(RECIPIENT);
+    await this.#front(DONOR);
+    const files = new RunFiles(this.runDir);
+    this.#donor = new BenchChild('donor-app', 'donor');
+    this.#children.push(this.#donor);
+    await this.#donor.call({ call: 'connect', socket: files.domain(DONOR).socket });
+    const before = performance.now();
+    this.app = await openConnection(files.domain(RECIPIENT).socket);
+    this.connectMicros = (performance.now() - before) * 1000;
+  }
+
+  /** Gives the recipient's domain that many chunks as reserve, and waits until they are there, warm and scrubbed. */
+  async setReserve(chunks: number): Promise<void> {
+    const floor = { call: 'limits', domain: RECIPIENT, floor: 0, ceiling: this.chunkCount, offer: chunks };
+    await this.#backend.call(floor);
+    await this.#recipient.call({ call: 'reserve', chunks });
+    if (chunks > 0) await this.#until(() => this.app.claimableBytes >= chunks * CHUNK_BYTES);
+  }
+
+  /** Lets the donor fill its cache, so that a request of the recipient must go to it. */
+  async fillDonor(leaseBytes: number): Promise<void> {
+    await this.#donor.call({ call: 'fill', leaseBytes: Math.max(leaseBytes, CHUNK_BYTES) });
+  }
+
+  async drainDonor(): Promise<void> {
+    await this.#donor.call({ call: 'drop' });
+  }
+
+  /** Waits until what was released has been scrubbed and is there to be claimed again. */
+  async untilClaimable(byteLength: number): Promise<void> {
+    await this.#until(() => this.app.claimableBytes >= byteLength);
+  }
+
+  recipientFigures(): Promise<Record<PlaneFigure, number>> {
+    return this.#recipient.call({ call: 'figures' });
+  }
+
+  backendFigures(): Promise<Record<PlaneFigure, number>> {
+    return this.#backend.call({ call: 'figures' });
+  }
+
+  async stop(): Promise<void> {
+    await this.app?.close();
+    await this.#donor?.stop();
+    for (const child of this.#children.splice(0).reverse()) {
+      if (child === this.#donor) continue;
+      await child.call({ call: 'stop' });
+      await child.stop();
+    }
+    fs.rmSync(this.runDir, { recursive: true, force: true });
+  }
+
+  async #front(domain: string): Promise<BenchChild> {
+    return this.#host(`front end of ${domain}`, {
+      role: 'frontend',
+      runDir: this.runDir,
+      domain,
+      reserveChunks: 0,
+      nice: this.#nice,
+    });
+  }
+
+  async #host(name: string, start: HostStart): Promise<BenchChild> {
+    const child = new BenchChild('bench-host', name);
+    this.#children.push(child);
+    const facts = await child.call<ArenaFacts | undefined>({ call: 'start', start });
+    if (facts) this.arena = facts;
+    return child;
+  }
+
+  async #until(condition: () => boolean): Promise<void> {
+    const giveUp = performance.now() + 20_000;
+    while (!condition()) {
+      if (performance.now() > giveUp) throw new Error('the bench waited 20 s for memory to come back');
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+  }
+}

@@ -1,0 +1,239 @@
+#!/usr/bin/env node
+import { fileURLToPath } from 'node:url';
+import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
+import { VERSION } from './agent/version.ts';
+import type { CommandIo } from './commands/io.ts';
+import { EXIT, errorMessage, MemtideError } from './errors.ts';
+
+/**
+ * The command line: the composition root, and the only reader of argv and of the environment. Each command is loaded when
+ * it is called, so that `memtide --help` costs nothing.
+ */
+const interrupted = new AbortController();
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => interrupted.abort());
+
+const io: CommandIo = {
+  stdout: process.stdout,
+  stderr: process.stderr,
+  env: process.env,
+  cwd: process.cwd(),
+  signal: interrupted.signal,
+  interactive: process.stdout.isTTY === true,
+  columns: process.stdout.columns ?? 80,
+};
+const mainModule = fileURLToPath(import.meta.url);
+
+const number = (text: string): number => {
+  const value = Number(text);
+  if (text.trim() === '' || !Number.isFinite(value) || value < 0)
+    throw new InvalidArgumentError('It must be a number, 0 or more.');
+  return value;
+};
+const positive = (text: string): number => {
+  const value = number(text);
+  if (value === 0) throw new InvalidArgumentError('It must be above 0.');
+  return value;
+};
+
+let exitCode = 0;
+/** Runs a command; what it returns is the exit code. */
+const run = (action: () => Promise<number>): Promise<void> =>
+  action().then((code) => {
+    exitCode = code;
+  });
+
+const program = new Command('memtide')
+  .description(
+    'Moves memory between the domains of a small computer to where a burst of need is,\nat the latency of a local allocation.',
+  )
+  .version(VERSION)
+  .option('--debug', 'show stack traces and causes of errors')
+  .showHelpAfterError('(--help shows how it is used)')
+  .enablePositionalOptions()
+  .exitOverride()
+  .configureHelp({ sortSubcommands: false })
+  .addHelpText(
+    'after',
+    `
+Start here:
+  $ npm start                             two domains on this machine, live, for 30 seconds
+  $ memtide doctor                        what this machine offers, and the mend for what is missing
+  $ memtide bench --quick                 inter-domain memory against local allocations, in 45 seconds`,
+  );
+
+const runDirOption = () =>
+  new Option('--run-dir <dir>', 'where the agents of this machine meet').env('MEMTIDE_RUN_DIR');
+
+program
+  .command('start')
+  .description('two domains on this machine, a recording replayed in one of them, a live view, a table at the end')
+  .option('--duration <seconds>', 'how long', positive, 30)
+  .option('--forever', 'until Ctrl-C')
+  .option('--mode <mode>', 'hypervisor (reserve, pool, peers) or split (peers only)', 'hypervisor')
+  .option('--log-dir <dir>', 'where the drive log goes (default: a new folder)')
+  .option('--json', 'the table as JSON')
+  .addHelpText('after', '\nExamples:\n  $ memtide start\n  $ memtide start --duration 120 --mode split')
+  .action((options) =>
+    run(async () => (await import('./commands/start.ts')).startCommand({ ...options, mainModule }, io)),
+  );
+
+program
+  .command('agent')
+  .description('run the agent of the control domain (back end) or of one domain')
+  .addOption(new Option('--role <role>', 'which one').choices(['backend', 'domain']))
+  .option('--domain <name>', 'the domain, as named in the configuration; implies --role domain')
+  .option('--config <file>', 'configuration (memtide config schema lists its keys)')
+  .addOption(runDirOption())
+  .addHelpText(
+    'after',
+    '\nExamples:\n  $ memtide agent --role backend --config memtide.json\n  $ memtide agent --domain infotainment --config memtide.json',
+  )
+  .action((options) =>
+    run(async () => {
+      const role = options.role ?? (options.domain === undefined ? undefined : 'domain');
+      if (role === undefined) {
+        throw new MemtideError({
+          operation: 'start an agent',
+          expected: '--role backend, or --domain NAME',
+          remedy: 'start the back end first, then one agent for each domain',
+          exitCode: EXIT.usage,
+        });
+      }
+      return (await import('./commands/agent.ts')).agentCommand({ ...options, role }, io);
+    }),
+  );
+
+program
+  .command('status')
+  .description('what runs here: agents, domains and their memory by tier, arena, broker')
+  .addOption(runDirOption())
+  .option('--config <file>', 'the configuration that the agents run with')
+  .option('--json', 'for programs')
+  .action((options) => run(async () => (await import('./commands/status.ts')).statusCommand(options, io)));
+
+program
+  .command('run')
+  .description('start a program in a domain, under its budget')
+  .requiredOption('--domain <name>', 'the domain')
+  .addOption(runDirOption())
+  .option('-q, --quiet', 'say nothing about the budget')
+  .argument('<command...>', 'the program and its arguments, after --')
+  .passThroughOptions()
+  .addHelpText('after', '\nExamples:\n  $ memtide run --domain infotainment -- ffmpeg -i in.mp4 out.mkv')
+  .action((command: [string, ...string[]], options) =>
+    run(async () =>
+      (await import('./commands/run.ts')).runCommand({ ...options, quiet: options.quiet === true, command }, io),
+    ),
+  );
+
+program
+  .command('record')
+  .description('follow the memory of any program, children included, into a recording')
+  .option('-o, --out <file>', 'the recording (default: named after the program and the date)')
+  .option('--interval-ms <n>', 'time between readings', positive, 10)
+  .option('--csv', 'plain CSV with the header time_s,bytes')
+  .option('--note <text>', 'free text for the header')
+  .argument('<command...>', 'the program and its arguments, after --')
+  .passThroughOptions()
+  .addHelpText('after', '\nExamples:\n  $ memtide record -o build.memtide.csv -- make -j4')
+  .action((command: string[], options) =>
+    run(async () =>
+      (await import('./commands/record.ts')).recordCommand(
+        { ...options, command, intervalMillis: options.intervalMs, csv: options.csv === true },
+        io,
+      ),
+    ),
+  );
+
+program
+  .command('recordings')
+  .description('the recordings that ship with memtide (or FILES): their bursts, and how well the detector sees them')
+  .argument('[files...]')
+  .option('--json', 'for programs')
+  .action((files: string[], options) =>
+    run(async () =>
+      (await import('./commands/recordings.ts')).recordingsCommand({ files, json: options.json === true }, io),
+    ),
+  );
+
+program
+  .command('replay')
+  .description('play a recording as an application of a domain')
+  .argument('[recording]', 'a file, or the name of one that ships (memtide recordings)')
+  .requiredOption('--domain <name>', 'the domain that plays it')
+  .addOption(runDirOption())
+  .option('--speed <x>', 'faster or slower than it was recorded', positive, 1)
+  .option('--scale <x>', 'all sizes times this', positive)
+  .option('--peak-mib <n>', 'scale so that the peak is this', positive)
+  .option('--loop', 'again and again')
+  .option('--local', 'with malloc instead of memtide, for comparison')
+  .option('--json', 'for programs')
+  .addHelpText('after', '\nExamples:\n  $ memtide replay ffmpeg-transcode --domain infotainment --loop')
+  .action((recording: string | undefined, options) =>
+    run(async () => (await import('./commands/replay.ts')).replayCommand({ ...options, recording }, io)),
+  );
+
+program
+  .command('bench')
+  .description('measure inter-domain memory against local allocations on this machine')
+  .option('--quick', 'fewer rounds: at most 45 seconds')
+  .option('--json', 'the rows, for programs')
+  .addHelpText('after', '\nExamples:\n  $ memtide bench --quick\n  $ memtide bench --json > bench.json')
+  .action((options) =>
+    run(async () =>
+      (await import('./commands/bench.ts')).benchCommand(
+        { quick: options.quick === true, json: options.json === true },
+        io,
+        mainModule,
+      ),
+    ),
+  );
+
+program
+  .command('doctor')
+  .description('what this machine offers memtide, and the mend for what is missing')
+  .option('--json', 'for programs')
+  .action((options) => run(async () => (await import('./commands/doctor.ts')).doctorCommand(options, io)));
+
+const config = program
+  .command('config')
+  .description('the configuration: its keys, whether a file is right, what it comes to');
+config
+  .command('schema')
+  .description('every key with its accepted form, default and reason')
+  .option('--json', 'as JSON Schema')
+  .action((options) => run(async () => (await import('./commands/config.ts')).configSchemaCommand(options, io)));
+config
+  .command('check')
+  .argument('<file>')
+  .description('whether a file is a valid configuration')
+  .action((file: string) => run(async () => (await import('./commands/config.ts')).configCheckCommand({ file }, io)));
+config
+  .command('show')
+  .argument('[file]')
+  .description('the effective configuration, defaults filled in')
+  .action((file: string | undefined) =>
+    run(async () => (await import('./commands/config.ts')).configShowCommand(file === undefined ? {} : { file }, io)),
+  );
+
+try {
+  await program.parseAsync(process.argv);
+} catch (error) {
+  exitCode = report(error);
+}
+process.exitCode = exitCode;
+
+/** Tells the user what is wrong, without a stack trace unless it was asked for. @returns the exit code. */
+function report(error: unknown): number {
+  if (error instanceof CommanderError) {
+    // Help and version end here too; commander has printed what there is to say.
+    return error.exitCode === 0 ? EXIT.ok : EXIT.usage;
+  }
+  const debug = program.opts().debug === true;
+  const known = error instanceof MemtideError;
+  process.stderr.write(`memtide: ${errorMessage(error)}\n`);
+  if (debug && error instanceof Error)
+    process.stderr.write(`${error.stack}\n${error.cause ? `caused by: ${String(error.cause)}\n` : ''}`);
+  else if (!known) process.stderr.write('  this is a fault of memtide; --debug shows where\n');
+  return known ? error.exitCode : EXIT.internal;
+}

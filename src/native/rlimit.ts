@@ -1,0 +1,60 @@
+/**
+ * The data-size limit of another process: prlimit(2) with RLIMIT_DATA. Linux counts against it every private writable
+ * mapping of the process and its brk heap (VmData), not its stack and no shared mapping, and refuses
+ * what would exceed the soft limit with ENOMEM (mm/mmap.c, may_expand_vm). Lowering the limit below what is mapped
+ * takes nothing away; it refuses the next mapping.
+ *
+ * The right to do it: CAP_SYS_RESOURCE, or the same real, effective and saved user and group on both sides.
+ */
+import koffi from 'koffi';
+import { errnoName } from './libc.ts';
+
+const RLIMIT_DATA = 2;
+const RLIM_INFINITY = 0xffff_ffff_ffff_ffffn;
+
+// struct rlimit on 64-bit Linux: u64 soft, u64 hard.
+const prlimit = koffi.load(null).func('int prlimit(int, int, const uint64_t*, uint64_t*)') as (
+  pid: number,
+  resource: number,
+  wanted: BigUint64Array | null,
+  before: BigUint64Array | null,
+) => number;
+
+const wanted = new BigUint64Array(2);
+const before = new BigUint64Array(2);
+
+/** In bytes; `Infinity` for unlimited. */
+export interface DataLimit {
+  readonly soft: number;
+  readonly hard: number;
+}
+
+/** `gone`: no such process. `denied`: it belongs to somebody else, or the hard limit is lower. */
+export type LimitFailure = { readonly ok: false; readonly why: 'gone' | 'denied' | 'failed'; readonly errno: string };
+
+export function readDataLimit(pid: number): ({ readonly ok: true } & DataLimit) | LimitFailure {
+  if (prlimit(pid, RLIMIT_DATA, null, before) !== 0) return failure();
+  return { ok: true, soft: toBytes(before[0]!), hard: toBytes(before[1]!) };
+}
+
+/**
+ * Sets the soft limit and leaves the hard one, so that the soft one can be raised again.
+ * @param soft bytes, `Infinity` to lift it; above the hard limit it is set to that.
+ * @returns what is in force afterwards.
+ */
+export function setSoftDataLimit(pid: number, soft: number): ({ readonly ok: true } & DataLimit) | LimitFailure {
+  if (prlimit(pid, RLIMIT_DATA, null, before) !== 0) return failure();
+  const hard = before[1]!;
+  const limit = soft === Number.POSITIVE_INFINITY ? RLIM_INFINITY : BigInt(Math.floor(soft));
+  wanted[0] = limit < hard ? limit : hard;
+  wanted[1] = hard;
+  if (prlimit(pid, RLIMIT_DATA, wanted, null) !== 0) return failure();
+  return { ok: true, soft: toBytes(wanted[0]), hard: toBytes(hard) };
+}
+
+const toBytes = (limit: bigint): number => (limit === RLIM_INFINITY ? Number.POSITIVE_INFINITY : Number(limit));
+
+function failure(): LimitFailure {
+  const errno = errnoName();
+  return { ok: false, why: errno === 'ESRCH' ? 'gone' : errno === 'EPERM' ? 'denied' : 'failed', errno };
+}

@@ -1,0 +1,374 @@
+/**
+ * The uplink over MQTT: keeps one connection, publishes birth and state, sends reports, answers commands. A broker that
+ * is down is no error: it is reported once, the rest runs, and what cannot be kept meanwhile is counted.
+ *
+ * What MQTT.js does on its own and must not: it queues without bound while offline, so messages are handed to it only
+ * while it is connected and at most 32 at a time; a random client id would leave ghosts, so it is fixed.
+ */
+import type { MqttClient } from 'mqtt';
+import type { Clock } from '../clock.ts';
+import { errorCode, errorMessage } from '../errors.ts';
+import { type Answer, CommandDispatcher, type CommandHandlers } from './commands.ts';
+import { brokerAddress, type OpenStream, streamOpener } from './connection.ts';
+import { type Outgoing, OutgoingQueue } from './outgoing-queue.ts';
+import type { FlowReport, ReportSink } from './reporter.ts';
+import { type ReportPayload, SCHEMA_VERSION, type SentKind, type Stamp } from './schema.ts';
+import type { Stamper } from './stamp.ts';
+import { commandFilter, type Leaf, type ParsedTopic, parseTopic, type TopicOwner, topicOf, verbOf } from './topics.ts';
+
+export interface PublisherOptions {
+  readonly owner: TopicOwner;
+  /** `mqtt://host[:port]` or `mqtts://host[:port]`. */
+  readonly url: string;
+  /** 4 is MQTT 3.1.1. */
+  readonly protocolVersion: 4 | 5;
+  readonly keepaliveSeconds: number;
+  readonly username?: string | undefined;
+  readonly password?: string | undefined;
+  /** PEM. */
+  readonly certificateAuthority?: string | undefined;
+  readonly clock: Clock;
+  readonly stamper: Stamper;
+  readonly birth: Omit<ReportPayload<'info'>, keyof Stamp>;
+  readonly commands?: CommandHandlers;
+  /** Hears the coordination messages of this vehicle's other domains. */
+  readonly onCoordination?: (from: ParsedTopic, content: Buffer) => void;
+  /** Hears of each change of the connection, once. */
+  readonly onEvent?: (event: UplinkEvent) => void;
+  readonly queue?: OutgoingQueue;
+  /** Shortest time between two attempts to connect; doubled up to 30 s, with jitter. 500 by default. */
+  readonly reconnectMillis?: number;
+  /** In [0, 1), for the jitter. */
+  readonly random?: () => number;
+  /** How long a stop waits for the broker to acknowledge what is under way. 2000 by default. */
+  readonly stopMillis?: number;
+}
+
+export type UplinkEvent =
+  | { readonly kind: 'connected' }
+  /** Once for each outage, with its first reason; `status` has the latest. */
+  | { readonly kind: 'disconnected'; readonly reason: string }
+  /** The broker is there but forbids something; the rest works. */
+  | { readonly kind: 'refused'; readonly operation: string; readonly reason: string };
+
+export interface UplinkStatus {
+  readonly state: 'stopped' | 'connecting' | 'connected';
+  /** Why it is not connected. */
+  readonly reason?: string;
+  /** Connections made since the start: more than one means that it was lost in between. */
+  readonly connections: number;
+  readonly queued: number;
+  /** Sent with QoS 1 and not yet acknowledged. */
+  readonly inFlight: number;
+  readonly dropped: Readonly<Partial<Record<SentKind, number>>>;
+}
+
+/** Brokers of MQTT 5 may ask for less; 32 is far below what any broker buffers, and hides a round trip of 100 ms. */
+const MAX_IN_FLIGHT = 32;
+/** What a packet may hold. Brokers accept 256 MiB; a flat JSON object needs none of it. */
+const MAX_CONTENT_BYTES = 32 * 1024;
+const MAX_RECONNECT_MILLIS = 30_000;
+/** A guest on an emulated board takes 7 s to connect. */
+const CONNECT_TIMEOUT_MILLIS = 20_000;
+/**
+ * A connection that ends sooner did not stand: the delay goes on growing. Two agents of one name end each other's
+ * connection for ever, and should not do it twice a second.
+ */
+const STANDING_MICROS = 10_000_000;
+
+const KIND_OF: Readonly<Record<FlowReport, SentKind>> = {
+  'tele/mem': 'mem',
+  'tele/psi': 'psi',
+  'tele/alloc': 'alloc',
+  'event/burst': 'burst',
+  'event/mark': 'mark',
+};
+/** A reading is followed by the next: QoS 0. Everything else is acknowledged. */
+const isReading = (kind: SentKind): boolean => kind === 'mem' || kind === 'psi' || kind === 'alloc';
+
+export class Publisher implements ReportSink {
+  readonly #options: PublisherOptions;
+  readonly #queue: OutgoingQueue;
+  readonly #dispatcher: CommandDispatcher;
+  #client: MqttClient | undefined;
+  #stream: ReturnType<OpenStream> | undefined;
+  #connected = false;
+  #connections = 0;
+  #connectedAt = 0;
+  #mayBeInFlight = MAX_IN_FLIGHT;
+  #failures = 0;
+  #reason: string | undefined;
+  #outageReported = false;
+  #dropsShown = 0;
+  #inFlight = 0;
+  #onIdle: (() => void) | undefined;
+
+  constructor(options: PublisherOptions) {
+    this.#options = options;
+    this.#queue = options.queue ?? new OutgoingQueue();
+    this.#dispatcher = new CommandDispatcher(options.commands ?? {});
+  }
+
+  /** Begins to connect, and goes on trying until `stop`. Resolves before a connection stands. */
+  async start(): Promise<void> {
+    if (this.#client) return;
+    const { url, owner, keepaliveSeconds, protocolVersion, username, password, certificateAuthority } = this.#options;
+    // The client alone, loaded when it is wanted: the package's entry costs 4 MiB more.
+    const [{ default: mqtt }, open] = await Promise.all([
+      import('mqtt/lib/client'),
+      streamOpener(brokerAddress(url), certificateAuthority),
+    ]);
+    const client = new mqtt.default(() => this.#open(open), {
+      clientId: `memtide-${owner.vehicle}-${owner.domain}`,
+      clean: true,
+      keepalive: keepaliveSeconds,
+      protocolId: 'MQTT',
+      protocolVersion,
+      ...(username === undefined ? {} : { username }),
+      ...(password === undefined ? {} : { password }),
+      queueQoSZero: false,
+      resubscribe: false,
+      reconnectOnConnackError: true,
+      reconnectPeriod: this.#reconnectDelay(),
+      connectTimeout: CONNECT_TIMEOUT_MILLIS,
+      will: { topic: topicOf(owner, 'state'), payload: Buffer.from(this.#will()), qos: 1, retain: true },
+      log: () => {},
+      manualConnect: true,
+    });
+    this.#client = client;
+    client.on('connect', ({ properties }) => this.#onConnect(client, properties?.receiveMaximum));
+    // Before MQTT.js' own listener, which takes up the delay that this one sets.
+    client.prependListener('close', () => this.#onClose(client));
+    client.on('error', (error) => {
+      // A name with several addresses fails with an AggregateError, whose message is empty.
+      this.#reason = errorMessage(error) || (errorCode(error) ?? 'unknown error');
+    });
+    client.on('disconnect', ({ reasonCode }) => {
+      this.#reason = `the broker ended the connection with reason code ${reasonCode}`;
+    });
+    client.on('message', (topic, content, { retain }) => void this.#onMessage(topic, content, retain));
+    client.connect();
+  }
+
+  /** Says goodbye: the retained state becomes `offline`, `stopped`, and what is under way is waited for, briefly. */
+  async stop(): Promise<void> {
+    const client = this.#client;
+    if (!client) return;
+    if (this.#connected) {
+      this.#publishState(client, { status: 'offline', reason: 'stopped' });
+      await this.#idle();
+    }
+    this.#client = undefined;
+    this.#connected = false;
+    this.#reason = undefined;
+    await this.#end(client);
+  }
+
+  take<Kind extends FlowReport>(report: Kind, payload: ReportPayload<Kind>): void {
+    this.#enqueue(KIND_OF[report], report, payload);
+  }
+
+  /** Sends `coord/<what>` of this domain. @throws MemtideError when `what` cannot be a topic level. */
+  coordinate(what: string, fields: Readonly<Record<string, string | number | boolean>>): void {
+    this.#enqueue('coord', `coord/${what}`, { ...fields, ...this.#options.stamper.stamp('coord') });
+  }
+
+  status(): UplinkStatus {
+    return {
+      state: this.#client === undefined ? 'stopped' : this.#connected ? 'connected' : 'connecting',
+      ...(this.#reason === undefined || this.#connected ? {} : { reason: this.#reason }),
+      connections: this.#connections,
+      queued: this.#queue.length,
+      inFlight: this.#inFlight,
+      dropped: this.#queue.dropped,
+    };
+  }
+
+  #open(open: OpenStream): ReturnType<OpenStream> {
+    const stream = open();
+    stream.on('drain', () => this.#pump());
+    this.#stream = stream;
+    return stream;
+  }
+
+  #onConnect(client: MqttClient, receiveMaximum = MAX_IN_FLIGHT): void {
+    this.#connected = true;
+    this.#connections++;
+    this.#connectedAt = this.#options.clock.monotonicMicros();
+    this.#mayBeInFlight = Math.min(MAX_IN_FLIGHT, receiveMaximum);
+    this.#reason = undefined;
+    this.#outageReported = false;
+    const { stamper, birth, owner, onCoordination } = this.#options;
+    this.#publishRetained(client, 'info', { ...stamper.stamp('info'), ...birth });
+    this.#publishState(client, { status: 'online' });
+    this.#subscribe(client, commandFilter(owner));
+    if (onCoordination) this.#subscribe(client, `${owner.base}/${owner.vehicle}/+/coord/+`);
+    this.#options.onEvent?.({ kind: 'connected' });
+    this.#pump();
+  }
+
+  #onClose(client: MqttClient): void {
+    if (this.#client !== client) return;
+    const stood = this.#connected && this.#options.clock.monotonicMicros() - this.#connectedAt >= STANDING_MICROS;
+    this.#connected = false;
+    this.#failures = stood ? 0 : this.#failures + 1;
+    client.options.reconnectPeriod = this.#reconnectDelay();
+    this.#reason ??= 'the connection was closed';
+    if (this.#outageReported) return;
+    this.#outageReported = true;
+    this.#options.onEvent?.({ kind: 'disconnected', reason: this.#reason });
+  }
+
+  /** Doubles with each failure and is spread over its upper half, so that a fleet does not come back in one moment. */
+  #reconnectDelay(): number {
+    const { reconnectMillis = 500, random = Math.random } = this.#options;
+    const longest = Math.min(MAX_RECONNECT_MILLIS, reconnectMillis * 2 ** Math.min(this.#failures, 16));
+    return Math.ceil(longest * (0.5 + random() / 2));
+  }
+
+  #subscribe(client: MqttClient, filter: string): void {
+    client.subscribe(filter, { qos: 1 }, (error, granted) => {
+      const refused = error
+        ? errorMessage(error)
+        : granted?.some(({ qos }) => qos >= 128)
+          ? 'not authorized'
+          : undefined;
+      if (refused !== undefined && this.#connected) {
+        this.#options.onEvent?.({ kind: 'refused', operation: `subscribe to ${filter}`, reason: refused });
+      }
+    });
+  }
+
+  async #onMessage(topic: string, content: Buffer, retained: boolean): Promise<void> {
+    const { owner, onCoordination } = this.#options;
+    const parsed = parseTopic(owner.base, topic);
+    if (!parsed) return;
+    if (parsed.leaf.startsWith('coord/')) {
+      if (parsed.domain !== owner.domain) onCoordination?.(parsed, content);
+      return;
+    }
+    const verb = verbOf(parsed.leaf);
+    if (verb === undefined) return;
+    const answer = await this.#dispatcher.answer({ verb, content, retained });
+    this.#enqueue('rsp', `rsp/${verb}`, this.#stamped(answer));
+  }
+
+  #stamped(answer: Answer): object {
+    return { ...answer, ...this.#options.stamper.stamp('rsp') };
+  }
+
+  #enqueue(kind: SentKind, leaf: Leaf, payload: object): void {
+    const topic = topicOf(this.#options.owner, leaf);
+    const content = JSON.stringify(payload);
+    if (content.length > MAX_CONTENT_BYTES) {
+      this.#queue.countDropped(kind);
+      const reason = `${content.length} bytes, more than the ${MAX_CONTENT_BYTES} that are sent`;
+      this.#options.onEvent?.({ kind: 'refused', operation: `publish ${leaf}`, reason });
+      return;
+    }
+    this.#queue.push({ kind, topic, content });
+    this.#pump();
+  }
+
+  /** Hands messages over for as long as the connection takes them. */
+  #pump(): void {
+    while (
+      this.#client?.connected &&
+      this.#connected &&
+      this.#inFlight < this.#mayBeInFlight &&
+      !this.#stream?.writableNeedDrain
+    ) {
+      const next = this.#queue.shift();
+      if (!next) {
+        if (this.#queue.totalDropped > this.#dropsShown) this.#publishState(this.#client, { status: 'online' });
+        return;
+      }
+      this.#send(this.#client, next);
+    }
+  }
+
+  #send(client: MqttClient, { kind, topic, content }: Outgoing): void {
+    if (isReading(kind)) client.publish(topic, content, { qos: 0 });
+    else this.#publishAcknowledged(client, topic, content, { retain: false }, () => this.#queue.countDropped(kind));
+  }
+
+  #publishRetained<Kind extends 'state' | 'info'>(client: MqttClient, leaf: Kind, payload: ReportPayload<Kind>): void {
+    this.#publishAcknowledged(client, topicOf(this.#options.owner, leaf), JSON.stringify(payload), { retain: true });
+  }
+
+  /** Shows what was given up: at each connection, and when a queue that overflowed is empty again. */
+  #publishState(client: MqttClient, state: Pick<ReportPayload<'state'>, 'status' | 'reason'>): void {
+    this.#dropsShown = this.#queue.totalDropped;
+    const dropped = Object.entries(this.#queue.dropped).map(([kind, count]) => [`dropped_${kind}`, count] as const);
+    this.#publishRetained(client, 'state', {
+      ...this.#options.stamper.stamp('state'),
+      ...state,
+      queued: this.#queue.length,
+      ...Object.fromEntries(dropped),
+    });
+  }
+
+  /** A connection that breaks meanwhile is no failure: MQTT.js sends again what was not acknowledged. */
+  #publishAcknowledged(
+    client: MqttClient,
+    topic: string,
+    content: string,
+    { retain }: { retain: boolean },
+    onRefused?: () => void,
+  ) {
+    this.#inFlight++;
+    client.publish(topic, content, { qos: 1, retain }, (error) => {
+      this.#inFlight--;
+      if (error) {
+        onRefused?.();
+        this.#options.onEvent?.({ kind: 'refused', operation: `publish ${topic}`, reason: errorMessage(error) });
+      }
+      if (this.#inFlight === 0 && this.#queue.length === 0) this.#onIdle?.();
+      this.#pump();
+    });
+  }
+
+  /** Resolves when everything is acknowledged, or after the time a stop may take. */
+  #idle(): Promise<void> {
+    return new Promise((resolve) => {
+      const timer = setTimeout(resolve, this.#stopMillis);
+      this.#onIdle = () => {
+        clearTimeout(timer);
+        resolve();
+      };
+    });
+  }
+
+  /**
+   * Unforced, MQTT.js says DISCONNECT, on which the broker discards the will, but waits for ever for acknowledgements
+   * and for the broker to hang up. So only where nothing is under way, and for the time a stop may take.
+   */
+  #end(client: MqttClient): Promise<void> {
+    const stream = this.#stream;
+    return new Promise((resolve) => {
+      const timer = setTimeout(() => {
+        stream?.destroy();
+        resolve();
+      }, this.#stopMillis);
+      client.end(!client.connected || this.#inFlight > 0, () => {
+        clearTimeout(timer);
+        resolve();
+      });
+    });
+  }
+
+  get #stopMillis(): number {
+    return this.#options.stopMillis ?? 2000;
+  }
+
+  /** The will says neither when nor how: the broker publishes it long after it was written. */
+  #will(): string {
+    const will: ReportPayload<'state'> = {
+      v: SCHEMA_VERSION,
+      status: 'offline',
+      reason: 'connection-lost',
+      boot: this.#options.stamper.bootId,
+    };
+    return JSON.stringify(will);
+  }
+}

@@ -1,0 +1,172 @@
+/**
+ * Telemetry of one agent, put together from the configuration: the embedded broker where the agent hosts it, the uplink,
+ * the drive log. Each of them may be missing; that is said once, and the rest runs.
+ */
+import { readFileSync } from 'node:fs';
+import type { Clock } from '../clock.ts';
+import type { Config } from '../config/schema.ts';
+import { EXIT, errorCode, errorMessage, MemtideError } from '../errors.ts';
+import { EmbeddedBroker } from './broker.ts';
+import { BurstLog, type BurstLogStatus } from './burst-log.ts';
+import { adjtimexReader } from './clock-sync.ts';
+import type { CommandHandlers } from './commands.ts';
+import { Publisher, type PublisherOptions, type UplinkStatus } from './publisher.ts';
+import { Reporter, type ReportSink } from './reporter.ts';
+import type { ReportPayload, Stamp } from './schema.ts';
+import { readBootId, Stamper } from './stamp.ts';
+
+export interface TelemetryOptions {
+  readonly config: Config;
+  readonly domain: string;
+  readonly birth: Omit<ReportPayload<'info'>, keyof Stamp>;
+  /**
+   * Where this agent's broker is: `host` starts the embedded one here, an address joins one that another agent hosts.
+   * Neither counts when `mqtt.url` is given.
+   */
+  readonly embedded: 'host' | { readonly join: string };
+  readonly clock: Clock;
+  /** `/proc`, or a fixture. */
+  readonly procRoot: string;
+  readonly commands?: CommandHandlers;
+  readonly onCoordination?: PublisherOptions['onCoordination'];
+  /** Hears, once each, of what does not work. */
+  readonly onProblem: (problem: string) => void;
+}
+
+export interface TelemetryStatus {
+  /** Absent: no broker is configured, or the embedded one could not start. */
+  readonly uplink?: UplinkStatus;
+  readonly log?: BurstLogStatus;
+  /** Where tools connect. */
+  readonly brokerUrl?: string;
+}
+
+export class Telemetry {
+  readonly #options: TelemetryOptions;
+  #broker: EmbeddedBroker | undefined;
+  #brokerUrl: string | undefined;
+  #publisher: Publisher | undefined;
+  #log: BurstLog | undefined;
+
+  constructor(options: TelemetryOptions) {
+    this.#options = options;
+  }
+
+  /** Starts what the configuration asks for. Does not wait for a broker that is elsewhere. Never rejects. */
+  async start(): Promise<Reporter> {
+    const { clock, procRoot, onProblem } = this.#options;
+    const boot = readBootId(procRoot);
+    if (boot.madeUp !== undefined)
+      onProblem(`messages of this run cannot be joined with others of this boot: ${boot.madeUp}`);
+    const stamper = new Stamper({ clock, bootId: boot.id, readSyncState: adjtimexReader() });
+    const sync = stamper.syncState();
+    if (!sync.known) onProblem(`nobody knows whether the wall clock is synchronised: ${sync.reason}`);
+    const sinks: ReportSink[] = [];
+    await this.#attempt(async () => {
+      this.#log = await this.#openLog(boot.id);
+      if (this.#log) sinks.push(this.#log);
+    });
+    await this.#attempt(async () => {
+      this.#publisher = await this.#openUplink(stamper);
+      if (this.#publisher) sinks.push(this.#publisher);
+    });
+    return new Reporter(stamper, sinks);
+  }
+
+  /** Says goodbye on the uplink, brings the log to the disk, ends the broker. */
+  async stop(): Promise<void> {
+    await this.#publisher?.stop();
+    await this.#log?.stop();
+    await this.#broker?.stop();
+  }
+
+  /** For coordination over MQTT; `undefined` where there is no uplink. */
+  get publisher(): Publisher | undefined {
+    return this.#publisher;
+  }
+
+  status(): TelemetryStatus {
+    return {
+      ...(this.#publisher && { uplink: this.#publisher.status() }),
+      ...(this.#log && { log: this.#log.status() }),
+      ...(this.#brokerUrl !== undefined && { brokerUrl: this.#brokerUrl }),
+    };
+  }
+
+  async #attempt(step: () => Promise<void>): Promise<void> {
+    try {
+      await step();
+    } catch (error) {
+      this.#options.onProblem(errorMessage(error));
+    }
+  }
+
+  async #openLog(bootId: string): Promise<BurstLog | undefined> {
+    const { config, domain, onProblem } = this.#options;
+    if (config.log_dir === undefined) return undefined;
+    const log = new BurstLog({ folder: config.log_dir, domain, bootId, onProblem });
+    await log.start();
+    return log;
+  }
+
+  async #openUplink(stamper: Stamper): Promise<Publisher | undefined> {
+    const { config, domain, birth, clock, commands, onCoordination, onProblem } = this.#options;
+    const { mqtt, vehicle } = config;
+    const url = mqtt.url ?? (await this.#embeddedUrl());
+    if (url === undefined) return undefined;
+    this.#brokerUrl = url;
+    const publisher = new Publisher({
+      owner: { base: mqtt.base_topic, vehicle, domain },
+      url,
+      protocolVersion: mqtt.protocol_version,
+      keepaliveSeconds: mqtt.keepalive_s,
+      username: mqtt.username,
+      password: mqtt.password_file && readSecretFile(mqtt.password_file, 'mqtt.password_file').split(/\r?\n/, 1)[0],
+      certificateAuthority: mqtt.ca_file && readSecretFile(mqtt.ca_file, 'mqtt.ca_file'),
+      clock,
+      stamper,
+      birth,
+      ...(commands && { commands }),
+      ...(onCoordination && { onCoordination }),
+      onEvent: (event) => {
+        if (event.kind === 'disconnected') onProblem(`no connection to ${url}: ${event.reason}; trying again`);
+        if (event.kind === 'refused') onProblem(`the broker refused to ${event.operation}: ${event.reason}`);
+      },
+    });
+    await publisher.start();
+    return publisher;
+  }
+
+  async #embeddedUrl(): Promise<string | undefined> {
+    const { config, embedded, onProblem } = this.#options;
+    if (!config.mqtt.embedded.enabled) return undefined;
+    if (embedded !== 'host') return embedded.join;
+    const { host, port } = config.mqtt.embedded;
+    const broker = new EmbeddedBroker({
+      host,
+      port,
+      onClientError: (client, error) =>
+        onProblem(`client ${client ?? 'without a name'} of the broker: ${errorMessage(error)}`),
+    });
+    const url = await broker.start();
+    this.#broker = broker;
+    return url;
+  }
+}
+
+/** @param key of the configuration, for the error. */
+function readSecretFile(path: string, key: string): string {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch (cause) {
+    throw new MemtideError({
+      operation: 'read a file for the broker',
+      object: path,
+      expected: 'a file that this user may read',
+      actual: errorCode(cause) ?? errorMessage(cause),
+      remedy: `correct ${key}`,
+      cause,
+      exitCode: EXIT.config,
+    });
+  }
+}
