@@ -96,8 +96,10 @@ export class BackendAgent {
         },
       })),
       onCall: (domain, call) => {
-        if (call.op === 'report') this.#mover.report(domain, call);
-        else if (call.op === 'moved') this.#mover.moved(domain, call);
+        if (call.op === 'report') {
+          this.#mover.report(domain, call);
+          if (call.pressured) this.#offer();
+        } else if (call.op === 'moved') this.#mover.moved(domain, call);
         else if (call.op === 'burst') this.#remember(domain, call.bytes, call.atMicros);
       },
       onDomain: (domain, connected) => {
@@ -187,7 +189,8 @@ export class BackendAgent {
   /** Divides most of the pool into offers: equally, and by what sizing says the domains' bursts draw. */
   #offer(): void {
     const names = this.#service.domainNames;
-    const offerable = Math.floor((this.#poolBytes() / this.#service.chunkBytes) * (1 - UNOFFERED_SHARE));
+    const pool = Math.max(0, this.#poolBytes() - this.#mover.wantedFromPoolBytes);
+    const offerable = Math.floor((pool / this.#service.chunkBytes) * (1 - UNOFFERED_SHARE));
     const weights = names.map((_, domain) => 1 + (this.#sizing?.reserveBytes[domain] ?? 0) / MIB);
     const whole = weights.reduce((all, weight) => all + weight, 0);
     for (const [domain, name] of names.entries()) {

@@ -126,6 +126,16 @@ export class BudgetMover {
     return this.#find(domain)?.limit;
   }
 
+  /** Free memory that programs want now and that is still behind arena chunks: the pool should not offer it away. */
+  get wantedFromPoolBytes(): number {
+    const missing = this.#domains.reduce(
+      (all, { limit, wanted, ceiling, pressured }) =>
+        all + (pressured ? Math.max(0, Math.min(wanted, ceiling) - limit) : 0),
+      0,
+    );
+    return Math.max(0, missing - Math.max(0, this.#looseBytes()));
+  }
+
   isStuck(domain: string): boolean {
     return isStuck(this.#conduct, this.#index(domain), this.#clock.monotonicMicros());
   }
@@ -139,7 +149,10 @@ export class BudgetMover {
   #begin(now: number): void {
     const snapshot = this.#snapshot(now);
     const actions = planMoves(snapshot);
-    if (actions.length === 0) return this.#giveArena(snapshot);
+    if (actions.length === 0) {
+      this.#giveArena(snapshot);
+      return;
+    }
     const asked: Waiting['asked'] = new Map();
     for (const action of actions) {
       if (action.kind !== 'shrink') continue;

@@ -23,11 +23,11 @@ import { futexWait, viewOf } from '../native/libc.ts';
 import { tryLockByte, unlockByte } from '../native/ofd-lock.ts';
 import { timespecOf } from '../native/scratch.ts';
 import { type Arena, openArena } from '../platforms/arena/arena-file.ts';
-import type { Refusal } from '../platforms/contracts.ts';
+import { ChunkSpace } from '../platforms/arena/chunk-space.ts';
+import type { Claimed, Refusal } from '../platforms/contracts.ts';
 import { type BurstStages, TIERS } from '../records.ts';
 import { bytes as asBytes, type Bytes, formatBytes } from '../units.ts';
 import { AgentSocket } from './agent-socket.ts';
-import { ChunkSpace, type Claimed } from './chunk-space.ts';
 import { Lease, type LeaseOwner, type ReclaimRequest } from './lease.ts';
 import { LeaseWindows } from './lease-windows.ts';
 

@@ -1,7 +1,7 @@
 import { MemtideError } from '../errors.ts';
 import { memset } from '../native/libc.ts';
+import type { Claimed } from '../platforms/contracts.ts';
 import type { BurstStages, Tier } from '../records.ts';
-import type { Claimed } from './chunk-space.ts';
 import type { LeaseWindow } from './lease-windows.ts';
 
 /** What ended a lease. */

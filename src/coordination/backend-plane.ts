@@ -415,6 +415,9 @@ export class BackendPlane {
       if (!pair?.linked) continue;
       const headroom = pair.limits.ceilingChunks - this.books.heldBy(id);
       let missing = Math.min(pair.limits.offerChunks - pair.ledger.count(STATE.offered), headroom);
+      for (let chunk = 0; missing < 0 && chunk < this.books.chunkCount; chunk++) {
+        if (this.books.ownerOf(chunk) === id && this.#withdraw(pair, chunk)) missing++;
+      }
       let offered = 0;
       for (; missing > 0; missing--) {
         const chunk = this.books.nextFree(missing);

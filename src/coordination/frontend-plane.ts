@@ -2,12 +2,12 @@ import type { Clock } from '../clock.ts';
 import type { ControlFile } from '../control/contracts.ts';
 import {
   BACK_TO_FRONT,
-  BLOCK,
   FRONT,
   FRONT_TO_BACK,
   type Geometry,
   GIVEN,
   OP,
+  RING_ENTRIES,
   SESSION,
   SESSION_ACTIVE,
   SESSION_SLOTS,
@@ -16,17 +16,14 @@ import {
   STATE,
   sessionOf,
   stateOf,
-  wordOf,
 } from '../control/layout.ts';
-import { BlockTable, Ledger } from '../control/ledger.ts';
 import { POPPED, RingConsumer, RingProducer } from '../control/ring.ts';
+import { ChunkKeeper, type ScrubbedMemory } from '../platforms/arena/chunk-keeper.ts';
 import { SOURCE_BACKEND, SOURCE_MAIN } from './sources.ts';
 
 /** What the plane does to the outside. All of it cheap enough for the fast plane. */
-export interface FrontendEffects {
+export interface FrontendEffects extends ScrubbedMemory {
   readonly clock: Clock;
-  /** Zeroes `[offset, offset + length)` of the arena. */
-  scrub(offset: number, length: number): void;
   /** Wakes the application of a session: its futex word, and its pipe if it waits in an event loop. */
   wakeSession(session: number): void;
   /** Rings the back end's bell as this pair. */
@@ -36,6 +33,10 @@ export interface FrontendEffects {
 export const IDLE_WAIT_MILLIS = 250;
 /** While memory is owed to the back end, the deadline is looked at this often. */
 const DEADLINE_LOOK_MILLIS = 2;
+
+/** Indices of `#instants`. */
+const LOOK_ROUND_AT = 0;
+const OWED_UNTIL = 1;
 
 /** Bytes scrubbed between two looks at the doorbell: 25 to 90 µs. */
 export const SCRUB_SLICE_BYTES = 256 * 1024;
@@ -52,91 +53,122 @@ export const SCRUB_SLICE_BYTES = 256 * 1024;
  */
 export class FrontendPlane {
   readonly #words: Int32Array;
-  readonly #ledger: Ledger;
-  readonly #blocks: BlockTable;
+  readonly #keeper: ChunkKeeper;
   readonly #effects: FrontendEffects;
   readonly #toBack: RingProducer;
   readonly #fromBack: RingConsumer;
   readonly #lastRequest = new Int32Array(SESSION_SLOTS);
+  /** The last answer of each session at the last look round: what is promised for longer than that is not claimed. */
+  readonly #lastAnswer = new Int32Array(SESSION_SLOTS);
   readonly #counts = new Int32Array(16);
-  readonly #blockScale: number;
+  /** Instants; an array, since a number in a field would be allocated anew at each change. */
+  readonly #instants = new Float64Array(2);
 
-  /** Chunks that the back end is still to get, and until when it waits for them. */
+  /** Chunks that the back end is still to get, until OWED_UNTIL. */
   #owed = 0;
-  #owedUntilMicros = 0;
-  #lookForDirty = true;
+  #released = true;
+  #scrubMore = false;
   #lookAtReserve = true;
-  #scrubbing = -1;
-  #scrubbed = 0;
   #refillAsked = false;
 
   /** Requests, gifts and revocations served, and bytes scrubbed: for the slow plane to read. */
   readonly stats = { requests: 0, given: 0, revoked: 0, returnedChunks: 0, scrubbedBytes: 0, violations: 0 };
 
+  /** The predecessor, if there was one, is dead. */
   constructor(file: ControlFile, geometry: Geometry, effects: FrontendEffects) {
     this.#words = file.words;
-    this.#ledger = new Ledger(file, geometry);
-    this.#blocks = new BlockTable(file, geometry);
+    this.#keeper = new ChunkKeeper(file, geometry, effects);
     this.#effects = effects;
     this.#toBack = new RingProducer(file.words, FRONT_TO_BACK);
     this.#fromBack = new RingConsumer(file.words, BACK_TO_FRONT);
-    this.#blockScale = this.#blocks.blockBytes;
+    this.#keeper.takeUp();
     for (let session = 1; session < SESSION_SLOTS; session++) {
-      // A predecessor may have died between a request and its forwarding: those are seen as new and forwarded now.
-      const at = SESSIONS + session * SESSION_WORDS;
-      this.#lastRequest[session] = Atomics.load(file.words, at + SESSION.responseSeq);
+      // A predecessor may have died between a request and its forwarding: those are seen as new and forwarded now. The
+      // back end knows one that it has already.
+      this.#lastRequest[session] = Atomics.load(file.words, slotOf(session) + SESSION.responseSeq);
     }
     Atomics.add(file.words, FRONT.incarnation, 1);
   }
 
   /**
-   * One pass. `pending` is the doorbell's: served bits are cleared.
+   * One pass. `pending` is the doorbell's: all of it is served and cleared.
    * @returns for how long the caller may sleep, in milliseconds, unless somebody rings.
    */
   poll(pending: Int32Array): number {
     Atomics.add(this.#words, FRONT.heartbeat, 1);
-    if (take(pending, SOURCE_BACKEND)) this.#serveBackend();
-    else this.#lookAtReserve = true; // an application, the main thread, or the turn of an idle wait
-    if (take(pending, SOURCE_MAIN)) this.#lookForDirty = true;
-    for (let word = 0; word < SESSION_SLOTS / 32; word++) {
+    const now = this.#effects.clock.monotonicMicros();
+    const due = now >= this.#instants[LOOK_ROUND_AT]!;
+    const byMain = take(pending, SOURCE_MAIN);
+    if (take(pending, SOURCE_BACKEND) || due) this.#serveBackend(now);
+    for (let word = 0; word < pending.length; word++) {
       let bits = pending[word] as number;
-      pending[word] = 0;
+      pending[word] = 0; // every bit: one that stayed would keep the caller awake
       while (bits !== 0) {
-        const bit = 31 - Math.clz32(bits & -bits);
+        const session = word * 32 + 31 - Math.clz32(bits & -bits);
         bits &= bits - 1;
-        this.#serveSession(word * 32 + bit);
+        if (session > 0 && session < SESSION_SLOTS) this.#serveSession(session, now);
+        this.#released = true;
+        this.#lookAtReserve = true;
       }
     }
-    if (this.#owed > 0) this.#giveBack();
+    if (due) this.#lookRound(now);
+    if (this.#owed > 0) this.#payDebt(now);
+    if (due || byMain) this.#giveUpSurplus(STATE.reserved);
     if (this.#lookAtReserve) this.#keepReserve();
+    if (this.#released || byMain) {
+      this.#released = false;
+      this.#scrubMore = true;
+      // More than the domain wants to hold is not scrubbed here: the back end does that.
+      this.#giveUpSurplus(STATE.dirty);
+    }
     if (this.#scrubSlice()) return 0;
     return this.#owed > 0 ? DEADLINE_LOOK_MILLIS : IDLE_WAIT_MILLIS;
   }
 
-  #serveSession(session: number): void {
-    this.#lookForDirty = true;
-    const at = SESSIONS + session * SESSION_WORDS;
+  /** Four times a second, whoever rang: finds what no bell told of, and promises that were not claimed. */
+  #lookRound(now: number): void {
+    this.#instants[LOOK_ROUND_AT] = now + IDLE_WAIT_MILLIS * 1000;
+    this.#released = true;
+    this.#lookAtReserve = true;
+    const { ledger } = this.#keeper;
+    for (let chunk = 0; chunk < ledger.chunkCount; chunk++) {
+      const word = ledger.peek(chunk);
+      const session = sessionOf(word);
+      if (stateOf(word) !== STATE.promised || session >= SESSION_SLOTS) continue;
+      const answer = Atomics.load(this.#words, slotOf(session) + SESSION.responseSeq);
+      const asked = Atomics.load(this.#words, slotOf(session) + SESSION.requestSeq);
+      // The application has gone away, has given up, or could not use it: claimable by all of the domain now.
+      if (answer === asked && answer === this.#lastAnswer[session]) this.#keeper.dropPromises(session);
+    }
+    for (let session = 1; session < SESSION_SLOTS; session++) {
+      this.#lastAnswer[session] = Atomics.load(this.#words, slotOf(session) + SESSION.responseSeq);
+      if (Atomics.load(this.#words, slotOf(session) + SESSION.state) === SESSION_ACTIVE) this.#serveSession(session, now);
+    }
+  }
+
+  #serveSession(session: number, now: number): void {
+    const at = slotOf(session);
     const seq = Atomics.load(this.#words, at + SESSION.requestSeq);
-    if (session === 0 || seq === this.#lastRequest[session]) return;
+    if (seq === this.#lastRequest[session]) return;
     this.#lastRequest[session] = seq;
     const chunks = this.#words[at + SESSION.requestChunks] as number;
     const deadlineMicros = this.#words[at + SESSION.requestDeadlineMicros] as number;
-    if (chunks < 1 || chunks > this.#ledger.chunkCount || deadlineMicros < 0) {
+    if (chunks < 1 || chunks > this.#keeper.ledger.chunkCount || deadlineMicros < 0) {
       this.#respond(session, seq, 0, GIVEN.invalid, 0, 0);
       return;
     }
     this.stats.requests++;
-    const now = this.#effects.clock.monotonicMicros() | 0;
-    if (!this.#toBack.push(OP.need, seq, session, chunks, deadlineMicros, now)) {
+    if (!this.#toBack.push(OP.need, seq, session, chunks, deadlineMicros, now | 0)) {
       this.#respond(session, seq, 0, GIVEN.empty, 0, 0);
       return;
     }
     this.#effects.ringBackend();
   }
 
-  #serveBackend(): void {
+  #serveBackend(now: number): void {
     const entry = this.#fromBack.entry;
-    for (;;) {
+    // What comes while this goes on is rung for again; a peer that never stops must not keep the others waiting.
+    for (let served = 0; served < RING_ENTRIES; served++) {
       const popped = this.#fromBack.pop();
       if (popped === POPPED.nothing) return;
       if (popped === POPPED.violation) {
@@ -148,31 +180,30 @@ export class FrontendPlane {
       if (op === OP.given) {
         this.stats.given++;
         const session = entry[2] as number;
-        this.#lookAtReserve = true;
-        if (session === 0) this.#refillAsked = false;
-        else if (session > 0 && session < SESSION_SLOTS) {
+        if (session === 0) {
+          this.#refillAsked = false;
+          this.#lookAtReserve = true;
+        } else if (session > 0 && session < SESSION_SLOTS) {
           this.#respond(session, entry[1]!, entry[3]!, entry[4]!, entry[5]!, entry[6]!);
         }
       } else if (op === OP.revoke) {
-        this.stats.revoked++;
-        this.#owed = Math.min(this.#owed + Math.max(0, entry[2] as number), this.#ledger.chunkCount);
-        this.#owedUntilMicros = this.#effects.clock.monotonicMicros() + Math.max(0, entry[3] as number);
-        this.#lookForDirty = true;
-        this.#askHolders();
+        this.#owe(Math.max(0, entry[2] as number), now + Math.max(0, entry[3] as number), now);
       } else if (op === OP.noop) {
         if (this.#toBack.push(OP.noopReply, entry[1]!)) this.#effects.ringBackend();
-      } else {
+      } else if (op !== OP.noopReply) {
         this.stats.violations++;
       }
     }
   }
 
   #respond(session: number, seq: number, chunks: number, status: number, decide: number, release: number): void {
-    const at = SESSIONS + session * SESSION_WORDS;
+    const at = slotOf(session);
     if (Atomics.load(this.#words, at + SESSION.state) !== SESSION_ACTIVE) {
-      this.#dropPromises(session);
+      this.#keeper.dropPromises(session); // it ended while its request was under way
       return;
     }
+    // An answer to what nobody asks any more; the answer to the present question is still to come.
+    if (seq !== Atomics.load(this.#words, at + SESSION.requestSeq)) return;
     this.#words[at + SESSION.responseChunks] = chunks;
     this.#words[at + SESSION.responseStatus] = status;
     this.#words[at + SESSION.decideMicros] = decide;
@@ -181,32 +212,27 @@ export class FrontendPlane {
     this.#effects.wakeSession(session);
   }
 
-  /** The application ended while its request was under way: what came for it belongs to the domain now. */
-  #dropPromises(session: number): void {
-    const promised = wordOf(STATE.promised, session);
-    for (let chunk = 0; chunk < this.#ledger.chunkCount; chunk++) {
-      this.#ledger.move(chunk, promised, wordOf(STATE.dirty));
-    }
-    this.#lookForDirty = true;
+  #owe(chunks: number, untilMicros: number, now: number): void {
+    this.stats.revoked++;
+    const until = this.#owed > 0 ? Math.max(this.#instants[OWED_UNTIL]!, untilMicros) : untilMicros;
+    this.#instants[OWED_UNTIL] = until;
+    this.#owed = Math.min(this.#owed + chunks, this.#keeper.ledger.chunkCount);
+    this.#payDebt(now);
+    this.#askHolders();
   }
 
-  /** Hands over what can go at once: reserve that nobody uses, and what was released. */
-  #giveBack(): void {
-    const before = this.#owed;
-    for (let chunk = 0; chunk < this.#ledger.chunkCount && this.#owed > 0; chunk++) {
-      const word = this.#ledger.peek(chunk);
-      const state = stateOf(word);
-      if (state !== STATE.reserved && state !== STATE.dirty) continue;
-      if (this.#ledger.move(chunk, word, wordOf(STATE.returning))) this.#owed--;
-    }
-    if (this.#owed < before) this.#tellReturned(before - this.#owed);
-    if (this.#owed > 0 && this.#effects.clock.monotonicMicros() > this.#owedUntilMicros) {
+  /** Hands over what can go at once: what was released, and reserve that nobody uses. */
+  #payDebt(now: number): void {
+    this.#handOver(this.#keeper.revoke(this.#owed));
+    if (this.#owed > 0 && now > this.#instants[OWED_UNTIL]!) {
       this.#owed = 0; // the back end no longer waits; it has noted the miss by its own clock
       this.#cancelReclaims();
     }
   }
 
-  #tellReturned(chunks: number): void {
+  #handOver(chunks: number): void {
+    if (chunks === 0) return;
+    this.#owed = Math.max(0, this.#owed - chunks);
     this.stats.returnedChunks += chunks;
     // A full ring loses only the hint: the back end finds RETURNING chunks whenever it looks at this pair.
     this.#toBack.push(OP.returned, 0, chunks);
@@ -215,10 +241,9 @@ export class FrontendPlane {
 
   /** Asks applications with revocable leases for what reserve and released chunks do not cover. */
   #askHolders(): void {
-    this.#giveBack();
     let wanted = this.#owed;
     for (let session = 1; session < SESSION_SLOTS && wanted > 0; session++) {
-      const at = SESSIONS + session * SESSION_WORDS;
+      const at = slotOf(session);
       if (Atomics.load(this.#words, at + SESSION.state) !== SESSION_ACTIVE) continue;
       const holds = Atomics.load(this.#words, at + SESSION.revocableChunks);
       if (holds <= 0) continue;
@@ -232,96 +257,50 @@ export class FrontendPlane {
 
   #cancelReclaims(): void {
     for (let session = 1; session < SESSION_SLOTS; session++) {
-      Atomics.store(this.#words, SESSIONS + session * SESSION_WORDS + SESSION.reclaimChunks, 0);
+      Atomics.store(this.#words, slotOf(session) + SESSION.reclaimChunks, 0);
     }
   }
 
   /** Takes offers into the reserve when it has run low, and asks for new ones. */
   #keepReserve(): void {
     this.#lookAtReserve = false;
+    if (this.#owed > 0) return;
     const target = Atomics.load(this.#words, FRONT.reserveTarget);
     if (target <= 0) return;
-    this.#ledger.countAll(this.#counts);
-    const reserve = (this.#counts[STATE.reserved] as number) + (this.#counts[STATE.scrubbing] as number);
+    this.#keeper.ledger.countAll(this.#counts);
+    const reserve = this.#counts[STATE.reserved]! + this.#counts[STATE.scrubbing]!;
     if (reserve * 2 >= target) return;
-    let missing = target - reserve;
-    for (let chunk = 0; chunk < this.#ledger.chunkCount && missing > 0; chunk++) {
-      const word = this.#ledger.peek(chunk);
-      if (stateOf(word) !== STATE.offered) continue;
-      if (this.#ledger.move(chunk, word, wordOf(STATE.reserved))) missing--;
-    }
-    if (this.#refillAsked || this.#owed > 0) return;
+    const missing = target - reserve - this.#keeper.reserve(target - reserve);
+    // Asked once: the answer comes when there is something, however late, and never in vain.
+    if (this.#refillAsked) return;
     this.#refillAsked = this.#toBack.push(OP.need, 0, 0, Math.max(1, missing), 0, 0);
     if (this.#refillAsked) this.#effects.ringBackend();
   }
 
-  /** One slice of scrubbing. @returns whether there is more. */
+  /**
+   * Gives back what the domain holds beyond its target. Released chunks go as they come; reserve goes at leisure only,
+   * since an application that lost a race may have put it there for a moment.
+   */
+  #giveUpSurplus(from: typeof STATE.reserved | typeof STATE.dirty): void {
+    const counts = this.#counts;
+    this.#keeper.ledger.countAll(counts);
+    const target = Math.max(0, Atomics.load(this.#words, FRONT.reserveTarget));
+    const surplus = counts[STATE.reserved]! + counts[STATE.scrubbing]! + counts[STATE.dirty]! - target;
+    const most = from === STATE.dirty ? counts[STATE.dirty]! : surplus;
+    if (surplus > 0) this.#handOver(this.#keeper.revoke(Math.min(surplus, most)));
+  }
+
+  /** One slice of scrubbing. @returns whether there may be more. */
   #scrubSlice(): boolean {
-    if (this.#scrubbing < 0 && !this.#nextDirty()) return false;
-    const { chunkBytes } = this.#ledger;
-    const length = Math.min(SCRUB_SLICE_BYTES, chunkBytes - this.#scrubbed);
-    this.#effects.scrub(this.#scrubbing * chunkBytes + this.#scrubbed, length);
-    this.stats.scrubbedBytes += length;
-    this.#scrubbed += length;
-    if (this.#scrubbed >= chunkBytes) {
-      this.#ledger.set(this.#scrubbing, wordOf(STATE.reserved));
-      this.#scrubbing = -1;
-    }
-    return true;
-  }
-
-  /** Finds the next released chunk and decides whether the domain keeps it. */
-  #nextDirty(): boolean {
-    if (!this.#lookForDirty) return false;
-    const target = Atomics.load(this.#words, FRONT.reserveTarget);
-    this.#ledger.countAll(this.#counts);
-    let reserve = this.#counts[STATE.reserved] as number;
-    let returned = 0;
-    for (let chunk = 0; chunk < this.#ledger.chunkCount; chunk++) {
-      const word = this.#ledger.peek(chunk);
-      const state = stateOf(word);
-      if (state === STATE.split) this.#tendSplit(chunk, word);
-      if (state !== STATE.dirty) continue;
-      if (reserve >= target) {
-        // More than the domain wants to hold: back to the pool, which scrubs it.
-        if (this.#ledger.move(chunk, word, wordOf(STATE.returning))) returned++;
-      } else if (this.#ledger.move(chunk, word, wordOf(STATE.scrubbing))) {
-        if (returned > 0) this.#tellReturned(returned);
-        this.#scrubbing = chunk;
-        this.#scrubbed = 0;
-        reserve++;
-        return true;
-      }
-    }
-    this.#lookForDirty = false;
-    if (returned > 0) this.#tellReturned(returned);
-    return false;
-  }
-
-  /** Scrubs released blocks of a split chunk; when all its blocks are free, makes it whole again. */
-  #tendSplit(chunk: number, word: number): void {
-    const blocks = this.#blocks;
-    let free = 0;
-    for (let block = 0; block < blocks.perChunk; block++) {
-      if (blocks.peek(chunk, block) === BLOCK.dirty && blocks.move(chunk, block, BLOCK.dirty, BLOCK.scrubbing)) {
-        this.#effects.scrub(chunk * this.#ledger.chunkBytes + block * this.#blockScale, this.#blockScale);
-        this.stats.scrubbedBytes += this.#blockScale;
-        blocks.set(chunk, block, BLOCK.free);
-      }
-      if (blocks.peek(chunk, block) === BLOCK.free) free++;
-    }
-    if (free < blocks.perChunk || !this.#ledger.move(chunk, word, wordOf(STATE.merging))) return;
-    let taken = 0;
-    while (taken < blocks.perChunk && blocks.move(chunk, taken, BLOCK.free, BLOCK.none)) taken++;
-    if (taken === blocks.perChunk) {
-      this.#ledger.set(chunk, wordOf(STATE.reserved));
-      return;
-    }
-    // Somebody took a block in the meantime: open the others again.
-    for (let block = 0; block < taken; block++) blocks.set(chunk, block, BLOCK.free);
-    this.#ledger.set(chunk, wordOf(STATE.split));
+    if (!this.#scrubMore) return false;
+    const scrubbed = this.#keeper.scrub(SCRUB_SLICE_BYTES);
+    this.stats.scrubbedBytes += scrubbed;
+    this.#scrubMore = scrubbed > 0;
+    return this.#scrubMore;
   }
 }
+
+const slotOf = (session: number): number => SESSIONS + session * SESSION_WORDS;
 
 /** Clears the bit of `source` in a doorbell's pending words. @returns whether it was set. */
 function take(pending: Int32Array, source: number): boolean {
@@ -330,30 +309,4 @@ function take(pending: Int32Array, source: number): boolean {
   const bits = pending[word] as number;
   pending[word] = bits & ~mask;
   return (bits & mask) !== 0;
-}
-
-/** Frees everything that a session holds, after proof that it has ended. Any thread of the front end may do it. */
-export function reapSession(file: ControlFile, geometry: Geometry, session: number): number {
-  const ledger = new Ledger(file, geometry);
-  const blocks = new BlockTable(file, geometry);
-  let reaped = 0;
-  for (let chunk = 0; chunk < ledger.chunkCount; chunk++) {
-    const word = ledger.peek(chunk);
-    const state = stateOf(word);
-    if (state === STATE.split) {
-      for (let block = 0; block < blocks.perChunk; block++) blocks.release(chunk, block, session);
-      continue;
-    }
-    if (sessionOf(word) !== session) continue;
-    if (state === STATE.splitting) for (let block = 0; block < blocks.perChunk; block++) blocks.set(chunk, block, 0);
-    if (
-      state === STATE.leased ||
-      state === STATE.leasedRevocable ||
-      state === STATE.promised ||
-      state === STATE.splitting
-    ) {
-      if (ledger.move(chunk, word, wordOf(STATE.dirty))) reaped++;
-    }
-  }
-  return reaped;
 }

@@ -12,9 +12,9 @@ import {
   SESSIONS,
 } from '../control/layout.ts';
 import { isByteLocked } from '../native/ofd-lock.ts';
+import { reapSession } from '../platforms/arena/chunk-keeper.ts';
 import { serveLines } from './agent-protocol.ts';
 import { makeFifo } from './fifo-file.ts';
-import { reapSession } from './frontend-plane.ts';
 import { checkSocketPath, type DomainFiles } from './run-files.ts';
 import {
   SESSION_PROTOCOL_VERSION,

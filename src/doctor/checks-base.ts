@@ -1,5 +1,5 @@
 /** Checks of the ground: operating system, Node, calls into the C library. */
-import { type Check, degraded, missing, ok } from './check.ts';
+import { type Check, missing, ok } from './check.ts';
 
 /** As in package.json, `engines`. */
 const LEAST_NODE = [20, 19] as const;
@@ -46,44 +46,3 @@ export const BASE_CHECKS: readonly Check[] = [
           ]),
   },
 ];
-
-export const PACKAGE_CHECKS: readonly Check[] = [
-  {
-    id: 'package-onoff',
-    area: 'Wires',
-    title: 'Package onoff (with epoll)',
-    judge: ({ packages }) =>
-      packages.onoff.ok
-        ? ok('loads')
-        : degraded(
-            packages.onoff.reason,
-            'GPIO goes through the programs of libgpiod, in milliseconds; memory pressure is polled, not triggered',
-            buildSteps(packages.missingTools),
-          ),
-  },
-  {
-    id: 'package-i2c-bus',
-    area: 'Wires',
-    title: 'Package i2c-bus',
-    judge: ({ packages, wires }) => {
-      if (packages.i2cBus.ok) return ok('loads');
-      if (wires.i2cDevices.length === 0) {
-        return { status: 'not-applicable', finding: 'not installed, and there is no I2C bus' };
-      }
-      return degraded(
-        packages.i2cBus.reason,
-        'no supply, temperature and clock readings over I2C',
-        buildSteps(packages.missingTools),
-      );
-    },
-  },
-];
-
-const DEBIAN_PACKAGE: Readonly<Record<string, string>> = { 'g++': 'g++', make: 'make', python3: 'python3' };
-
-/** The optional packages are compiled when they are installed. */
-function buildSteps(missingTools: readonly string[]): string[] {
-  const packages = missingTools.map((tool) => DEBIAN_PACKAGE[tool] ?? tool).join(' ');
-  const tools = packages === '' ? [] : [`apt install ${packages}`];
-  return [...tools, 'npm ci'];
-}

@@ -1,7 +1,8 @@
 /** Checks of memory: pages, huge pages, shared memory, swap, and who enforces limits. */
 import { formatBytes, MIB } from '../units.ts';
-import { type Check, degraded, type Judgement, kernelArgument, missing, notApplicable, ok } from './check.ts';
+import { type Check, degraded, type Judgement, missing, notApplicable, ok } from './check.ts';
 import type { MachineFacts, RightsFacts } from './facts.ts';
+import { kernelArgument, raiseLimit } from './mends.ts';
 import { hasCapability } from './rights-facts.ts';
 
 /** Room for an arena that is worth having, beside what else lives in /dev/shm. */
@@ -116,7 +117,7 @@ export const MEMORY_CHECKS: readonly Check[] = [
       return degraded(
         `up to ${formatBytes(soft)}`,
         'lent memory beyond that may be swapped out',
-        raiseLimit('memlock', 'unlimited'),
+        raiseLimit('memlock'),
       );
     },
   },
@@ -166,10 +167,4 @@ function judgeCgroup(facts: MachineFacts): Judgement {
     ]);
   }
   return degraded(place.reason, consequence, [place.remedy]);
-}
-
-/** Raises a limit of limits.conf(5) for whoever runs memtide. */
-export function raiseLimit(item: 'memlock' | 'nice' | 'rtprio', value: string): string[] {
-  const unit = { memlock: 'LimitMEMLOCK=infinity', nice: 'LimitNICE=-20', rtprio: 'LimitRTPRIO=99' }[item];
-  return [`add "* - ${item} ${value}" to /etc/security/limits.d/memtide.conf and log in again (systemd: ${unit})`];
 }

@@ -1,6 +1,6 @@
 /** Checks of pressure readings, priorities and clocks. */
-import { type Check, degraded, kernelArgument, missing, ok } from './check.ts';
-import { raiseLimit } from './checks-memory.ts';
+import { type Check, degraded, missing, notApplicable, ok } from './check.ts';
+import { kernelArgument, raiseLimit } from './mends.ts';
 import { hasCapability } from './rights-facts.ts';
 
 /** What the fast plane asks for; the default of fast_plane.nice. */
@@ -28,7 +28,7 @@ export const RIGHTS_CHECKS: readonly Check[] = [
       const seconds = watch.windowMicros / 1e6;
       if (watch.method === 'trigger' && seconds <= 1) return ok(`within a window of ${seconds} s`);
       if (!psi.ok || watch.method === 'none') {
-        return { status: 'not-applicable', finding: 'there is no pressure stall information' };
+        return notApplicable('there is no pressure stall information');
       }
       const grant =
         'give CAP_SYS_RESOURCE: setcap cap_sys_resource+ep on a node of memtide’s own, or systemd’s AmbientCapabilities=';
@@ -49,7 +49,7 @@ export const RIGHTS_CHECKS: readonly Check[] = [
       // RLIMIT_NICE n allows a niceness down to 20 - n (getrlimit(2)).
       const best = 20 - (rights.nice?.soft ?? 0);
       if (best <= WANTED_NICE) return ok(`allowed down to ${Math.max(best, -20)}`);
-      return degraded('not allowed', LATE_WAKE_UPS, raiseLimit('nice', '-20'));
+      return degraded('not allowed', LATE_WAKE_UPS, raiseLimit('nice'));
     },
   },
   {
@@ -60,7 +60,7 @@ export const RIGHTS_CHECKS: readonly Check[] = [
       if (hasCapability(rights, 'SYS_NICE')) return ok('allowed (CAP_SYS_NICE)');
       const highest = rights.realtimePriority?.soft ?? 0;
       if (highest >= WANTED_REALTIME_PRIORITY) return ok(`allowed up to ${highest}`);
-      return degraded('not allowed', 'the scheduler study leaves its SCHED_FIFO rows out', raiseLimit('rtprio', '99'));
+      return degraded('not allowed', 'the scheduler study leaves its SCHED_FIFO rows out', raiseLimit('rtprio'));
     },
   },
   {
@@ -79,12 +79,15 @@ export const RIGHTS_CHECKS: readonly Check[] = [
     id: 'real-time-clock',
     area: 'Clock',
     title: 'Real-time clock',
-    judge: ({ clock: { realTimeClock } }) =>
-      realTimeClock === undefined
-        ? degraded('none', 'after a cold start the date is wrong until the network has set it', [
-            'fit a DS3231 (Raspberry Pi: dtoverlay=i2c-rtc,ds3231)',
-          ])
-        : ok(realTimeClock),
+    judge: ({ clock: { realTimeClock }, system, xen }) => {
+      if (realTimeClock !== undefined) return ok(realTimeClock);
+      // Virtual machines and guests are given the time by their host.
+      if (system.boardModel === undefined || xen?.role === 'guest')
+        return notApplicable('none, as in virtual machines');
+      return degraded('none', 'after a cold start the date is wrong until the network has set it', [
+        'fit a DS3231 (Raspberry Pi: dtoverlay=i2c-rtc,ds3231)',
+      ]);
+    },
   },
 ];
 

@@ -30,7 +30,6 @@ export interface SystemFacts {
   readonly node: string;
   /** `6.12.25+rpt-rpi-v8`. */
   readonly kernel: string | undefined;
-  readonly kernelCommandLine: string | undefined;
   /** The device tree's model: `Raspberry Pi 4 Model B Rev 1.4`. Boards have one, PCs have none. */
   readonly boardModel: string | undefined;
   readonly inContainer: boolean;

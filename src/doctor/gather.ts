@@ -58,7 +58,6 @@ function systemFacts(
     architecture,
     node: nodeVersion,
     kernel: tree.text('/proc/sys/kernel/osrelease'),
-    kernelCommandLine: tree.text('/proc/cmdline'),
     boardModel: tree.text('/proc/device-tree/model'),
     inContainer: CONTAINER_MARKS.some((file) => tree.access(file, fs.constants.F_OK) !== 'absent'),
     foreignCalls,

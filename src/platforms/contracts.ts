@@ -55,7 +55,7 @@ export interface LeaseHolder {
    * @returns undefined when there is not enough: nothing is taken then.
    */
   claim(byteLength: number, revocable: boolean): Claimed | undefined;
-  /** Gives back what this session claimed. It comes to nobody else before it is scrubbed. A second call does nothing. */
+  /** Gives back what this session claimed. It comes to nobody before it is scrubbed. Once per claim. */
   release(claimed: Claimed): void;
 }
 

@@ -345,6 +345,8 @@ export class Publisher implements ReportSink {
    */
   #end(client: MqttClient): Promise<void> {
     const stream = this.#stream;
+    // A connection that ends while it is being made would have MQTT.js try again for ever, although it was told to end.
+    client.options.reconnectPeriod = 0;
     return new Promise((resolve) => {
       const timer = setTimeout(() => {
         stream?.destroy();

@@ -57,13 +57,13 @@ describe('the sampler', () => {
     made.stop();
   });
 
-  it('stays fast while headroom is small, though nothing rises', () => {
+  it('stays slow while headroom is small but nothing rises: a small domain at rest needs no watching', () => {
     const timer = new VirtualTimer();
     const source = new RecordedSource({ clock: timer.clock, trace, limit: () => mebibytes(80) });
     const { made } = sampler({ source, clock: timer.clock, timer });
     made.start();
     timer.run(SECOND);
-    assert.ok(made.cost.samples >= 90, String(made.cost.samples));
+    assert.ok(made.cost.samples <= 12, String(made.cost.samples));
     made.stop();
   });
 

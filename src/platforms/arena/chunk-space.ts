@@ -1,26 +1,13 @@
-import type { ControlFile } from '../control/contracts.ts';
-import { BLOCK, type Geometry, STATE, stateOf, wordOf } from '../control/layout.ts';
-import { BlockTable, Claimer, Ledger } from '../control/ledger.ts';
-
-/** What a claim took from the ledger: enough to give it back. All of it is leased to one session. */
-export interface Claimed {
-  /** First chunk of a run of neighbours, or -1 when `scattered` holds the chunks. */
-  readonly start: number;
-  readonly chunks: number;
-  /** Blocks at the start of the chunk after the run (or of chunk `start` when `chunks` is 0). */
-  readonly blocks: number;
-  readonly firstBlock: number;
-  readonly scattered: Int32Array | undefined;
-  readonly reserveBytes: number;
-  readonly poolBytes: number;
-  readonly peerBytes: number;
-}
+import type { ControlFile } from '../../control/contracts.ts';
+import { BLOCK, type Geometry, STATE, stateOf, wordOf } from '../../control/layout.ts';
+import { BlockTable, Claimer, Ledger } from '../../control/ledger.ts';
+import type { Claimed, LeaseHolder } from '../contracts.ts';
 
 /**
  * Claims and releases memory for one session, in chunks and, below a chunk, in blocks: a lease of 64 KiB costs 64 KiB.
  * Nobody is woken and nobody is asked: every step is a compare-and-swap on the pair's ledger.
  */
-export class ChunkSpace {
+export class ChunkSpace implements LeaseHolder {
   readonly chunkBytes: number;
   readonly #ledger: Ledger;
   readonly #blocks: BlockTable;
@@ -61,8 +48,7 @@ export class ChunkSpace {
     if (where === 'next') this.#claimer.skip(this.chunksFor(bytes));
   }
 
-  /** Takes `bytes` or nothing. @param bytes above 0. */
-  claim(bytes: number, revocable: boolean): Claimed | undefined {
+    claim(bytes: number, revocable: boolean): Claimed | undefined {
     const { chunkBytes, blockBytes } = this;
     const blocks = Math.ceil(bytes / blockBytes);
     const tail = blocks % this.#blocks.perChunk;
