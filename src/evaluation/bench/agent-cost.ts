@@ -29,6 +29,9 @@ function read(pid: number): Reading {
   return { cpuNanos, residentKib: field('RssAnon') + field('RssFile'), shmemKib: field('RssShmem') };
 }
 
+/** V8 gives back what the start has used up some ten seconds after it: before that, the start is measured. */
+const SETTLE_MILLIS = 11_000;
+
 const wait = (millis: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, millis));
 
 /**
@@ -38,7 +41,7 @@ const wait = (millis: number): Promise<void> => new Promise((resolve) => setTime
 export async function measureAgentCost(agentPid: number, seconds: number, sampleHz: number): Promise<AgentCost> {
   const idle = spawn(process.execPath, ['-e', 'setInterval(() => {}, 1e9)'], { stdio: 'ignore' });
   try {
-    await wait(1500);
+    await wait(SETTLE_MILLIS);
     const before = [read(agentPid), read(idle.pid!)] as const;
     await wait(seconds * 1000);
     const after = [read(agentPid), read(idle.pid!)] as const;

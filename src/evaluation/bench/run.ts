@@ -28,8 +28,8 @@ export interface BenchOptions {
   readonly scratchDir: string;
   /** Most memory that the bench may hold at once. */
   readonly memoryBytes: Bytes;
-  /** The compiled command line, to start real agents with. */
-  readonly mainModule: string;
+  /** The compiled command line, to start real agents with; without it, no agent is measured. */
+  readonly mainModule?: string;
   readonly nice: number | undefined;
   readonly signal: AbortSignal;
   readonly progress: (step: string, share: number) => void;
@@ -58,7 +58,16 @@ export interface BenchResult {
     readonly rewarm_mib_per_s: number;
   };
   readonly handshake: HandshakeResult;
-  readonly agent: AgentCost;
+  readonly agent?: AgentCost;
+  /** Differences within one round, which hold where two medians of noisy rows would not. */
+  readonly tier1_minus_touch_us: readonly PairedGap[];
+}
+
+export interface PairedGap {
+  readonly cache: 'hot' | 'cold';
+  readonly bytes: number;
+  readonly n: number;
+  readonly p50_us: number;
 }
 
 /** Rounds for each size: many where a round is short, so that p99 has something to stand on. */
@@ -90,6 +99,7 @@ function roundsFor(byteLength: number, quick: boolean): number {
 export async function runBench(options: BenchOptions): Promise<BenchResult> {
   const environment = benchEnvironment();
   const rows: BenchRow[] = [];
+  const gaps: PairedGap[] = [];
   const hits: HitCount = { hits: 0, requests: 0 };
   const arenaBytes = bytes(roundDown(Math.min(options.memoryBytes / 2, 512 * MIB), CHUNK_BYTES));
   const machine = new BenchMachine({
@@ -129,9 +139,10 @@ export async function runBench(options: BenchOptions): Promise<BenchResult> {
     const before = await machine.recipientFigures();
     for (const [step, size] of BENCH_SIZES.entries()) {
       options.progress(`local and tier 1, ${size / MIB} MiB`, (step + 0.2) / 8);
-      rows.push(
-        ...(await measure([...localCases, ...tier1Cases], size, roundsFor(size, options.quick), options.signal)),
-      );
+      const cases = [...localCases, ...tier1Cases];
+      const measured = await measure(cases, size, roundsFor(size, options.quick), options.signal);
+      rows.push(...measured.rows);
+      gaps.push(...pairedGaps(measured, size));
     }
     const after = await machine.recipientFigures();
     const rewarm = await measureRewarm(machine);
@@ -155,7 +166,7 @@ export async function runBench(options: BenchOptions): Promise<BenchResult> {
       await small.stop();
     }
     options.progress('an idle agent', 7.2 / 8);
-    const agent = options.mainModule === 'x' ? ({} as AgentCost) : await measureAgent(options);
+    const agent = options.mainModule === undefined ? undefined : await measureAgent(options, options.mainModule);
     options.progress('done', 1);
     const scrubbedMib = (after.scrubbedBytes - before.scrubbedBytes) / MIB;
     return {
@@ -181,7 +192,8 @@ export async function runBench(options: BenchOptions): Promise<BenchResult> {
         rewarm_mib_per_s: rewarm,
       },
       handshake,
-      agent,
+      ...(agent === undefined ? {} : { agent }),
+      tier1_minus_touch_us: gaps,
     };
   } finally {
     await zeroer.stop();
@@ -209,7 +221,7 @@ async function measure(
   size: number,
   rounds: number,
   signal: AbortSignal,
-): Promise<BenchRow[]> {
+): Promise<Measured> {
   const fitting = cases.filter((one) => one.fits(size));
   const samples = fitting.map(() => [] as number[]);
   for (let round = -2; round < rounds; round++) {
@@ -221,12 +233,34 @@ async function measure(
       const taken = one.sample(size);
       const micros = typeof taken === 'number' ? taken : await taken;
       await one.finish?.(size);
-      if (round >= 0 && !Number.isNaN(micros)) samples[at]!.push(micros);
+      if (round >= 0) samples[at]!.push(micros);
     }
   }
-  return fitting.flatMap((one, at) => {
-    const summary = summarize(samples[at]!);
+  const rows = fitting.flatMap((one, at) => {
+    const summary = summarize(samples[at]!.filter((micros) => !Number.isNaN(micros)));
     return summary ? [row(one, size, summary)] : [];
+  });
+  return { cases: fitting, samples, rows };
+}
+
+/** Samples by case and round; a round that failed is NaN. */
+interface Measured {
+  readonly cases: readonly TimedCase[];
+  readonly samples: readonly number[][];
+  readonly rows: readonly BenchRow[];
+}
+
+/** Tier 1 less the bare touch, round by round. */
+function pairedGaps({ cases, samples }: Measured, size: number): PairedGap[] {
+  return (['hot', 'cold'] as const).flatMap((cache) => {
+    const of = (name: string): readonly number[] | undefined =>
+      samples[cases.findIndex((one) => one.name === name && one.cache === cache)];
+    const tier = of('tier1');
+    const touch = of('touch-only');
+    const summary = summarize(
+      (tier ?? []).map((micros, round) => micros - touch![round]!).filter((gap) => !Number.isNaN(gap)),
+    );
+    return summary ? [{ cache, bytes: size, n: summary.n, p50_us: summary.p50 }] : [];
   });
 }
 
@@ -254,7 +288,7 @@ async function measureTier2(
     if (size > machine.chunkCount * CHUNK_BYTES) continue;
     await machine.drainDonor();
     const rounds = Math.min(roundsFor(size, options.quick), 300);
-    rows.push(...(await measure([tier2(machine, name)], size, rounds, options.signal)));
+    rows.push(...(await measure([tier2(machine, name)], size, rounds, options.signal)).rows);
   }
   if (name === 'tier2-4k') return rows;
   // Nobody has anything to give: this process holds the whole arena itself, in leases that nobody can call back.
@@ -264,7 +298,8 @@ async function measureTier2(
     all.push(machine.app.borrowSync(CHUNK_BYTES, { deadline: 100 }));
   for (const size of BENCH_SIZES) {
     rows.push(
-      ...(await measure([tier1Empty(machine)], size, Math.min(200, roundsFor(size, options.quick)), options.signal)),
+      ...(await measure([tier1Empty(machine)], size, Math.min(200, roundsFor(size, options.quick)), options.signal))
+        .rows,
     );
   }
   for (const lease of all) lease.release();
@@ -283,7 +318,7 @@ async function measureRewarm(machine: BenchMachine): Promise<number> {
   return size / MIB / ((performance.now() - before) / 1000);
 }
 
-async function measureAgent({ scratchDir, quick, mainModule }: BenchOptions): Promise<AgentCost> {
+async function measureAgent({ scratchDir, quick }: BenchOptions, mainModule: string): Promise<AgentCost> {
   const agents = await startAgents(mainModule, path.join(scratchDir, 'agents'));
   try {
     return await measureAgentCost(agents.domainPid, quick ? 5 : 20, 10);

@@ -17,13 +17,15 @@ const PLAN: ReplayPlan = {
   peakBytes: 96,
 };
 
+type Answer = (byteLength: number) => { refusal?: string; waitedMicros?: number; worksMicros?: number };
+
 /** Memory that writes down when each size was taken and given back. */
 class DiarySource implements MemorySource {
   readonly diary: string[] = [];
   readonly #timer: VirtualTimer;
-  readonly #answer: (byteLength: number) => Partial<{ refusal: string; waitedMicros: number; worksMicros: number }>;
+  readonly #answer: Answer;
 
-  constructor(timer: VirtualTimer, answer: DiarySource['#answer'] = () => ({})) {
+  constructor(timer: VirtualTimer, answer: Answer = () => ({})) {
     this.#timer = timer;
     this.#answer = answer;
   }
@@ -50,7 +52,7 @@ async function run(timer: VirtualTimer, micros: number): Promise<void> {
   for (let turn = 0; turn < 10; turn++) await Promise.resolve();
 }
 
-function start(answer?: ConstructorParameters<typeof DiarySource>[1]) {
+function start(answer?: Answer) {
   const timer = new VirtualTimer();
   const source = new DiarySource(timer, answer);
   const figures = noFigures();
@@ -134,7 +136,7 @@ describe('local memory', () => {
   });
 
   it('says so when malloc refuses', async () => {
-    const taken = await new LocalMemory(new VirtualTimer().clock).take(2 ** 46);
+    const taken = await new LocalMemory(new VirtualTimer().clock).take(2 ** 50);
     assert.deepEqual(taken, { ok: false, refusal: 'malloc returned NULL', waitedMicros: 0 });
   });
 });
