@@ -5,23 +5,12 @@ import type { ControlFile, DoorbellRinger } from '../control/contracts.ts';
 import { openControlFile } from '../control/control-file.ts';
 import { FifoRinger, openFifo } from '../control/fifo-bell.ts';
 import { FutexRinger } from '../control/futex-bell.ts';
-import {
-  FRONT_BELL,
-  type Geometry,
-  GIVEN,
-  SESSION,
-  SESSION_WORDS,
-  SESSIONS,
-  WAITS_FUTEX,
-  WAITS_NOT,
-  WAITS_PIPE,
-} from '../control/layout.ts';
+import { FRONT_BELL, type Geometry, GIVEN } from '../control/layout.ts';
 import { DomainFiles } from '../coordination/run-files.ts';
 import type { SessionCall, SessionWelcome } from '../coordination/session-protocol.ts';
 import { MemtideError } from '../errors.ts';
-import { futexWait, viewOf } from '../native/libc.ts';
+import { viewOf } from '../native/libc.ts';
 import { tryLockByte, unlockByte } from '../native/ofd-lock.ts';
-import { timespecOf } from '../native/scratch.ts';
 import { type Arena, openArena } from '../platforms/arena/arena-file.ts';
 import { ChunkSpace } from '../platforms/arena/chunk-space.ts';
 import type { Claimed, Refusal } from '../platforms/contracts.ts';
@@ -30,6 +19,7 @@ import { bytes as asBytes, type Bytes, formatBytes } from '../units.ts';
 import { AgentSocket } from './agent-socket.ts';
 import { Lease, type LeaseOwner, type ReclaimRequest } from './lease.ts';
 import { LeaseWindows } from './lease-windows.ts';
+import { type Answer, RequestSlot } from './request-slot.ts';
 
 export interface BorrowOptions {
   /** How long to wait for other domains to let go, in milliseconds. Default 200; 0 takes only what is there. */
@@ -67,15 +57,12 @@ const REFUSAL_REMEDY: Partial<Record<Refusal, string>> = {
 };
 
 const DEFAULT_DEADLINE_MILLIS = 200;
-/** What a waiter allows the answer to be late by, before it takes the agent for dead. */
-const ANSWER_GRACE_MILLIS = 250;
 
 /** An application's connection to the agent of its domain. Made by `connect`. */
 export class Connection implements LeaseOwner {
   readonly domain: string;
   readonly #welcome: SessionWelcome;
   readonly #socket: AgentSocket;
-  readonly #file: ControlFile;
   readonly #space: ChunkSpace;
   readonly #arena: Arena;
   readonly #arenaBuffer: ArrayBuffer;
@@ -84,11 +71,9 @@ export class Connection implements LeaseOwner {
   readonly #lockFd: number;
   readonly #keepFd: number;
   readonly #pipe: net.Socket;
-  readonly #slot: number;
+  readonly #slot: RequestSlot;
   readonly #leases = new Set<Lease>();
   #queue: Promise<unknown> = Promise.resolve();
-  #wake: (() => void) | undefined;
-  #seenReclaim: number;
   #poked = false;
   #closed = false;
 
@@ -107,7 +92,6 @@ export class Connection implements LeaseOwner {
     this.domain = welcome.domain;
     this.#welcome = welcome;
     this.#socket = parts.socket;
-    this.#file = parts.file;
     this.#arena = parts.arena;
     this.#arenaBuffer = viewOf(parts.arena.mapping.address, parts.arena.mapping.byteLength);
     this.#space = new ChunkSpace(parts.file, parts.geometry, welcome.session);
@@ -116,8 +100,7 @@ export class Connection implements LeaseOwner {
     this.#lockFd = parts.lockFd;
     this.#keepFd = parts.keepFd;
     this.#pipe = parts.pipe;
-    this.#slot = SESSIONS + welcome.session * SESSION_WORDS;
-    this.#seenReclaim = Atomics.load(parts.file.words, this.#slot + SESSION.reclaimSeq);
+    this.#slot = new RequestSlot(parts.file, welcome.session, parts.pipe, () => parts.bell.ring(welcome.session));
     this.#pipe.on('data', () => this.#woken());
     this.#pipe.unref();
   }
@@ -174,17 +157,9 @@ export class Connection implements LeaseOwner {
   borrowSync(byteLength: number, options: BorrowOptions = {}): Lease {
     const lease = this.tryBorrow(byteLength, options);
     if (lease) return lease;
-    const deadlineMillis = options.deadline ?? DEFAULT_DEADLINE_MILLIS;
     const started = monotonicMicros();
-    const giveUp = started + (deadlineMillis + ANSWER_GRACE_MILLIS) * 1000;
-    const seq = this.#post(byteLength, deadlineMillis, WAITS_FUTEX);
-    const responseAt = this.#slot + SESSION.responseSeq;
-    let seen = Atomics.load(this.#file.words, responseAt);
-    while (seen !== seq && monotonicMicros() < giveUp) {
-      futexWait(this.#file.address + responseAt * 4, seen, timespecOf(20));
-      seen = Atomics.load(this.#file.words, responseAt);
-    }
-    return this.#settle(byteLength, options, started, seen === seq);
+    const answer = this.#slot.askBlocking(this.#missing(byteLength), options.deadline ?? DEFAULT_DEADLINE_MILLIS);
+    return this.#settle(byteLength, options, started, answer);
   }
 
   /** Ends the connection: all leases end, and their memory goes back. */
@@ -216,73 +191,37 @@ export class Connection implements LeaseOwner {
 
   async #borrowFromPeers(byteLength: number, options: BorrowOptions): Promise<Lease> {
     const started = monotonicMicros();
-    const deadlineMillis = options.deadline ?? DEFAULT_DEADLINE_MILLIS;
     // Waiting its turn behind another request, this one may have become easy to serve.
     const lease = this.tryBorrow(byteLength, options);
     if (lease) return lease;
-    const seq = this.#post(byteLength, deadlineMillis, WAITS_PIPE);
-    const answered = await this.#answer(seq, deadlineMillis + ANSWER_GRACE_MILLIS);
-    return this.#settle(byteLength, options, started, answered);
+    const answer = await this.#slot.ask(this.#missing(byteLength), options.deadline ?? DEFAULT_DEADLINE_MILLIS);
+    return this.#settle(byteLength, options, started, answer);
   }
 
-  /** Posts a request in the session slot and rings the agent. @returns its number. */
-  #post(byteLength: number, deadlineMillis: number, waits: number): number {
-    const { words } = this.#file;
-    const seq = (Atomics.load(words, this.#slot + SESSION.requestSeq) + 1) | 0;
-    const wanted = this.#space.chunksFor(byteLength);
-    words[this.#slot + SESSION.requestChunks] = this.#space.missingChunks(wanted);
-    words[this.#slot + SESSION.requestDeadlineMicros] = Math.round(deadlineMillis * 1000);
-    Atomics.store(words, this.#slot + SESSION.waits, waits);
-    Atomics.store(words, this.#slot + SESSION.requestSeq, seq);
-    this.#bell.ring(this.session);
-    return seq;
-  }
-
-  #answer(seq: number, timeoutMillis: number): Promise<boolean> {
-    const { words } = this.#file;
-    const answered = (): boolean => Atomics.load(words, this.#slot + SESSION.responseSeq) === seq;
-    return new Promise((resolve) => {
-      this.#pipe.ref();
-      const timer = setTimeout(() => finish(), timeoutMillis);
-      const finish = (): void => {
-        clearTimeout(timer);
-        this.#wake = undefined;
-        this.#pipe.unref();
-        resolve(answered());
-      };
-      this.#wake = () => {
-        if (answered()) finish();
-      };
-      this.#wake();
-    });
+  /** Chunks to ask the back end for: what is there already need not be found. */
+  #missing(byteLength: number): number {
+    return this.#space.missingChunks(this.#space.chunksFor(byteLength));
   }
 
   /** Turns an answer into a lease or a refusal. */
-  #settle(byteLength: number, options: BorrowOptions, started: number, answered: boolean): Lease {
-    const { words } = this.#file;
+  #settle(byteLength: number, options: BorrowOptions, started: number, answer: Answer | undefined): Lease {
     const answeredAt = monotonicMicros();
-    Atomics.store(words, this.#slot + SESSION.waits, WAITS_NOT);
     const waitedMillis = (answeredAt - started) / 1000;
-    if (!answered) throw new BorrowRefused(byteLength, 'peer-gone', waitedMillis);
-    const status = words[this.#slot + SESSION.responseStatus];
+    if (!answer) throw new BorrowRefused(byteLength, 'peer-gone', waitedMillis);
+    const { status, decideMicros, releaseMicros } = answer;
     if (status !== GIVEN.ok) {
       const refusal = status === GIVEN.ceiling ? 'ceiling' : status === GIVEN.deadline ? 'deadline' : 'pool-empty';
       throw new BorrowRefused(byteLength, refusal, waitedMillis);
     }
-    const decideMicros = words[this.#slot + SESSION.decideMicros]!;
-    const releaseMicros = words[this.#slot + SESSION.releaseMicros]!;
     const claimed = this.#space.claim(byteLength, options.revocable === true);
     if (!claimed) throw new BorrowRefused(byteLength, 'pool-empty', waitedMillis);
+    const notifyMicros = Math.max(0, answeredAt - started - decideMicros - releaseMicros);
     return this.#lease(
       claimed,
       byteLength,
       options,
       started,
-      {
-        notifyMicros: Math.max(0, answeredAt - started - decideMicros - releaseMicros),
-        decideMicros,
-        releaseMicros,
-      },
+      { notifyMicros, decideMicros, releaseMicros },
       answeredAt,
     );
   }
@@ -372,16 +311,12 @@ export class Connection implements LeaseOwner {
     for (const lease of this.#leases) {
       if (lease.revocable) chunks += this.#space.chunksFor(lease.byteLength);
     }
-    Atomics.store(this.#file.words, this.#slot + SESSION.revocableChunks, chunks);
+    this.#slot.tellRevocable(chunks);
   }
 
   #woken(): void {
-    this.#wake?.();
-    const seq = Atomics.load(this.#file.words, this.#slot + SESSION.reclaimSeq);
-    if (seq === this.#seenReclaim) return;
-    this.#seenReclaim = seq;
-    let wanted = Atomics.load(this.#file.words, this.#slot + SESSION.reclaimChunks) * this.#space.chunkBytes;
-    const wantedBytes = wanted;
+    const wantedBytes = this.#slot.woken() * this.#space.chunkBytes;
+    let wanted = wantedBytes;
     // Oldest first: what was cached longest ago is the least likely to be missed.
     for (const lease of [...this.#leases]) {
       if (wanted <= 0) break;

@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { EXIT, errorCode, MemtideError } from '../errors.ts';
 import { crossChecks } from './cross-checks.ts';
+import { deepFreeze } from './freeze.ts';
 import { findJsonProblem } from './json-text.ts';
 import { explainIssues } from './problems.ts';
 import { configJsonSchema } from './reference.ts';
@@ -87,12 +88,4 @@ function tooLarge(path: string, length: number): MemtideError {
     remedy: 'name the configuration file',
     exitCode: EXIT.config,
   });
-}
-
-function deepFreeze<T>(value: T): T {
-  if (typeof value === 'object' && value !== null && !Object.isFrozen(value)) {
-    Object.freeze(value);
-    for (const part of Object.values(value)) deepFreeze(part);
-  }
-  return value;
 }

@@ -7,6 +7,7 @@ import {
   type Geometry,
   GIVEN,
   OP,
+  RING_ENTRIES,
   SESSION_SLOTS,
   STATE,
   stateOf,
@@ -14,11 +15,10 @@ import {
 } from '../control/layout.ts';
 import { Ledger } from '../control/ledger.ts';
 import { POPPED, RingConsumer, RingProducer } from '../control/ring.ts';
-import { chooseDonors, type DonorTable } from '../policy/donors.ts';
 import { ChunkBooks } from './chunk-books.ts';
+import { Donors } from './donors.ts';
 import { IDLE_WAIT_MILLIS, SCRUB_SLICE_BYTES } from './frontend-plane.ts';
 import { RequestTable } from './request-table.ts';
-import { MAX_PAIRS } from './sources.ts';
 
 /** What the plane does to the outside. */
 export interface BackendEffects {
@@ -44,14 +44,15 @@ interface Pair {
   readonly toFront: RingProducer;
   readonly fromFront: RingConsumer;
   readonly limits: PairLimits;
-  linked: boolean;
+  /** The front end has asked for offers and has not been told of any since. */
+  refillAsked: boolean;
 }
 
 /** While a request waits for donors, its deadline is looked at this often. */
 const DEADLINE_LOOK_MILLIS = 2;
 
-/** How long a donor is left alone after it has let a deadline pass; doubled by each further miss (policy/stuck.ts). */
-const MAX_MISS_SHIFT = 5;
+/** Longest bare ping-pong: nobody else is served meanwhile. */
+const MAX_PINGS = 1000;
 
 /**
  * The back half of the split driver, in the control domain: owns the arena's books and serves every pair. `poll` serves
@@ -66,16 +67,10 @@ export class BackendPlane {
   readonly #effects: BackendEffects;
   readonly #pairs: (Pair | undefined)[] = [];
   readonly #requests = new RequestTable();
-  readonly #donors: DonorTable;
-  readonly #take = new Int32Array(MAX_PAIRS);
+  readonly #donors = new Donors();
   readonly #counts = new Int32Array(16);
-  readonly #misses = new Int32Array(MAX_PAIRS);
-  /** Chunks a donor has been asked for and has not returned, and until when. */
-  readonly #asked = new Int32Array(MAX_PAIRS);
-  readonly #askedUntilMicros = new Float64Array(MAX_PAIRS);
   readonly #chunkBytes: number;
   #splitMode = false;
-  #backoffMicros = 1_000_000;
   #scrubbing = -1;
   #scrubbingTurn = 0;
   #scrubbed = 0;
@@ -96,14 +91,6 @@ export class BackendPlane {
     this.books = new ChunkBooks(geometry.chunkCount);
     this.#effects = effects;
     this.#chunkBytes = 2 ** geometry.chunkShift;
-    this.#donors = {
-      count: 0,
-      idleChunks: new Int32Array(MAX_PAIRS),
-      revocableChunks: new Int32Array(MAX_PAIRS),
-      aboveFloorChunks: new Int32Array(MAX_PAIRS),
-      stuckUntilMicros: new Float64Array(MAX_PAIRS),
-      pressured: new Uint8Array(MAX_PAIRS),
-    };
   }
 
   get stuckUntilMicros(): Float64Array {
@@ -113,7 +100,7 @@ export class BackendPlane {
   /** @param stuckBackoffMicros how long a donor is left alone after its first missed deadline. */
   setMode(split: boolean, stuckBackoffMicros: number): void {
     this.#splitMode = split;
-    this.#backoffMicros = stuckBackoffMicros;
+    this.#donors.backoffMicros = stuckBackoffMicros;
     for (const pair of this.#pairs) if (pair) Atomics.store(pair.words, BACK.mode, split ? 1 : 0);
     this.#topUp = true;
   }
@@ -126,9 +113,9 @@ export class BackendPlane {
       toFront: new RingProducer(file.words, BACK_TO_FRONT),
       fromFront: new RingConsumer(file.words, FRONT_TO_BACK),
       limits,
-      linked: true,
+      refillAsked: false,
     };
-    this.#donors.count = Math.max(this.#donors.count, id + 1);
+    this.#donors.add(id);
     Atomics.add(file.words, BACK.incarnation, 1);
     Atomics.store(file.words, BACK.mode, this.#splitMode ? 1 : 0);
     this.setLimits(id, limits);
@@ -145,7 +132,7 @@ export class BackendPlane {
 
   /** Sets whether a domain is under pressure itself: it is then asked last. */
   setPressured(id: number, pressured: boolean): void {
-    this.#donors.pressured[id] = pressured ? 1 : 0;
+    this.#donors.setPressured(id, pressured);
   }
 
   /** One pass. @returns for how long the caller may sleep, in milliseconds, unless somebody rings. */
@@ -181,20 +168,23 @@ export class BackendPlane {
 
   #servePair(id: number, pair: Pair): void {
     const { entry } = pair.fromFront;
-    for (;;) {
+    let returned = false;
+    // What comes while this goes on is rung for again; a peer that never stops must not keep the others waiting.
+    for (let served = 0; served < RING_ENTRIES; served++) {
       const popped = pair.fromFront.pop();
-      if (popped === POPPED.nothing) return;
+      if (popped === POPPED.nothing) break;
       if (popped === POPPED.violation) {
         this.stats.violations++;
         pair.fromFront.resync();
-        return;
+        returned = true; // that may have been among what is lost
+        break;
       }
       switch (entry[0]) {
         case OP.need:
           this.#startRequest(id, pair, entry);
           break;
         case OP.returned:
-          this.#collect(id, pair);
+          returned = true;
           break;
         case OP.noop:
           if (pair.toFront.push(OP.noopReply, entry[1]!)) this.#effects.ringFront(id);
@@ -202,12 +192,13 @@ export class BackendPlane {
         case OP.noopReply:
           break;
         case OP.ping:
-          this.#effects.pingPong?.(id, Math.min(Math.max(0, entry[2]!), 1_000_000));
+          this.#effects.pingPong?.(id, Math.min(Math.max(0, entry[2]!), MAX_PINGS));
           break;
         default:
           this.stats.violations++;
       }
     }
+    if (returned) this.#collect(id, pair);
   }
 
   #startRequest(id: number, pair: Pair, entry: Int32Array): void {
@@ -219,13 +210,20 @@ export class BackendPlane {
       return;
     }
     if (session === 0) {
-      // A refill: offers are topped up in the background, and the front end is told that it may ask again.
+      // A refill, in the background; answered when there is something to offer.
+      pair.refillAsked = true;
       this.#topUp = true;
-      if (pair.toFront.push(OP.given, requestId, 0, 0, GIVEN.ok)) this.#effects.ringFront(id);
       return;
     }
+    const former = this.#requests.find(id, session);
+    if (former >= 0) {
+      if (this.#requests.id[former] === requestId) return; // told twice, by a front end that has restarted
+      // An application has one request at a time: it has given this one up.
+      this.#takePromisesBack(id, session);
+      this.#requests.remove(former);
+    }
     this.stats.requests++;
-    if (this.books.heldBy(id) + chunks > pair.limits.ceilingChunks) {
+    if (chunks > this.#headroom(id, pair)) {
       this.#answer(id, requestId, session, 0, GIVEN.ceiling, 0, 0);
       return;
     }
@@ -241,6 +239,11 @@ export class BackendPlane {
     if (this.#requests.missing(slot) > 0) this.#askDonors(slot, now);
     this.#requests.decidedMicros[slot] = this.#effects.clock.monotonicMicros() - now;
     this.#finishIfDone(slot, now);
+  }
+
+  /** Chunks that a domain may still get, beside what is on its way to it. */
+  #headroom(id: number, pair: Pair): number {
+    return pair.limits.ceilingChunks - this.books.heldBy(id) - this.#requests.missingOf(id);
   }
 
   /** Promises free chunks to a request, neighbours where there are any, scrubbing what is not clean. */
@@ -261,12 +264,13 @@ export class BackendPlane {
     this.#requests.got[slot] = this.#requests.got[slot]! + 1;
   }
 
-  /** Takes back what was offered to others and that nobody has claimed: the pool needs no donor's consent. */
+  /** Takes back what was offered to others and that nobody has claimed: that needs no consent. Down to their floors. */
   #withdrawOffers(slot: number): void {
     for (let id = 0; id < this.#donors.count && this.#requests.missing(slot) > 0; id++) {
       const pair = this.#pairs[id];
       if (!pair || id === this.#requests.pair[slot]) continue;
       for (let chunk = 0; chunk < this.books.chunkCount && this.#requests.missing(slot) > 0; chunk++) {
+        if (this.books.heldBy(id) <= pair.limits.floorChunks) break;
         if (this.books.ownerOf(chunk) !== id || !this.#withdraw(pair, chunk)) continue;
         this.#promise(slot, chunk);
       }
@@ -282,30 +286,24 @@ export class BackendPlane {
 
   #askDonors(slot: number, now: number): void {
     const donors = this.#donors;
-    const requester = this.#requests.pair[slot]!;
+    const requests = this.#requests;
+    const requester = requests.pair[slot]!;
     for (let id = 0; id < donors.count; id++) {
       const pair = this.#pairs[id];
-      donors.idleChunks[id] = 0;
-      donors.revocableChunks[id] = 0;
-      donors.aboveFloorChunks[id] = 0;
-      if (!pair || id === requester) continue;
-      pair.ledger.countAll(this.#counts);
-      donors.idleChunks[id] = Math.max(0, this.#counts[STATE.reserved]! - this.#asked[id]!);
-      donors.revocableChunks[id] = this.#counts[STATE.leasedRevocable]!;
-      donors.aboveFloorChunks[id] = Math.max(0, this.books.heldBy(id) - pair.limits.floorChunks - this.#asked[id]!);
+      this.#counts.fill(0);
+      if (pair && id !== requester) pair.ledger.countAll(this.#counts);
+      const aboveFloor = pair ? this.books.heldBy(id) - pair.limits.floorChunks : 0;
+      donors.describe(id, this.#counts[STATE.reserved]!, this.#counts[STATE.leasedRevocable]!, aboveFloor);
     }
-    const missing = this.#requests.missing(slot);
-    if (chooseDonors(donors, requester, missing, now, this.#take) < missing) return; // disturb nobody in vain
-    const budgetMicros = Math.max(0, this.#requests.deadlineMicros[slot]! - now);
+    const missing = requests.missing(slot);
+    if (donors.choose(requester, missing, now) < missing) return; // disturb nobody in vain
+    const budgetMicros = Math.max(0, requests.deadlineMicros[slot]! - now);
     for (let id = 0; id < donors.count; id++) {
-      const chunks = this.#take[id]!;
-      const pair = this.#pairs[id];
-      if (chunks <= 0 || !pair) continue;
-      if (!pair.toFront.push(OP.revoke, 0, chunks, budgetMicros)) continue;
+      const chunks = donors.shareOf(id);
+      if (chunks <= 0 || !this.#pairs[id]!.toFront.push(OP.revoke, 0, chunks, budgetMicros)) continue;
       this.stats.revocations++;
-      this.#asked[id] = this.#asked[id]! + chunks;
-      this.#askedUntilMicros[id] = Math.max(this.#askedUntilMicros[id]!, now + budgetMicros);
-      this.#requests.awaited[slot] = this.#requests.awaited[slot]! + chunks;
+      donors.noteAsked(id, chunks, now + budgetMicros);
+      requests.awaited[slot] = requests.awaited[slot]! + chunks;
       this.#effects.ringFront(id);
     }
   }
@@ -317,10 +315,7 @@ export class BackendPlane {
       if (this.books.ownerOf(chunk) !== id) continue; // not this domain's to return
       pair.ledger.set(chunk, wordOf(STATE.none));
       this.books.takeBack(chunk, false);
-      if (this.#asked[id]! > 0) {
-        this.#asked[id] = this.#asked[id]! - 1;
-        if (this.#asked[id] === 0) this.#misses[id] = 0;
-      }
+      this.#donors.noteReturned(id);
       const slot = this.#requests.oldestMissing();
       if (slot < 0) continue;
       this.#scrubWhole(chunk);
@@ -330,20 +325,17 @@ export class BackendPlane {
 
   #moveRequestsOn(): void {
     const now = this.#effects.clock.monotonicMicros();
-    for (let id = 0; id < this.#donors.count; id++) {
-      if (this.#asked[id]! > 0 && now > this.#askedUntilMicros[id]!) this.#noteMiss(id, now);
-    }
+    this.stats.donorMisses += this.#donors.noteMisses(now);
     for (let slot = 0; slot < this.#requests.capacity; slot++) {
       if (this.#requests.active[slot] === 1) this.#finishIfDone(slot, now);
     }
-  }
-
-  #noteMiss(id: number, now: number): void {
-    this.#asked[id] = 0;
-    const misses = this.#misses[id]!;
-    this.#misses[id] = misses + 1;
-    this.stats.donorMisses++;
-    this.#donors.stuckUntilMicros[id] = now + this.#backoffMicros * 2 ** Math.min(misses, MAX_MISS_SHIFT);
+    // What has become free meanwhile, a failed request's promises say, goes to those who still wait.
+    while (this.books.freeChunks > 0) {
+      const slot = this.#requests.oldestMissing();
+      if (slot < 0) return;
+      this.#giveFree(slot);
+      this.#finishIfDone(slot, now);
+    }
   }
 
   #finishIfDone(slot: number, now: number): void {
@@ -361,7 +353,8 @@ export class BackendPlane {
     const got = missing === 0 ? requests.got[slot]! : 0;
     const requestId = requests.id[slot]!;
     requests.remove(slot);
-    this.#answer(id, requestId, session, got, status, decided, release);
+    const told = this.#answer(id, requestId, session, got, status, decided, release);
+    if (!told && missing === 0) this.#takePromisesBack(id, session);
   }
 
   /** A request that fails leaves nothing behind: what was promised goes back to the pool, still clean. */
@@ -372,14 +365,24 @@ export class BackendPlane {
       if (this.books.ownerOf(chunk) !== id || pair.ledger.peek(chunk) !== promised) continue;
       if (pair.ledger.move(chunk, promised, wordOf(STATE.none))) this.books.takeBack(chunk, true);
     }
+    this.#topUp = true;
   }
 
-  #answer(id: number, requestId: number, session: number, chunks: number, status: number, d: number, r: number): void {
-    if (status === GIVEN.ok) this.stats.served++;
+  /** @returns whether the front end will hear of it: not when it has stopped reading its ring. */
+  #answer(
+    id: number,
+    requestId: number,
+    session: number,
+    chunks: number,
+    status: number,
+    d: number,
+    r: number,
+  ): boolean {
+    const told = this.#pairs[id]!.toFront.push(OP.given, requestId, session, chunks, status, d, r);
+    if (told && status === GIVEN.ok) this.stats.served++;
     else this.stats.refused++;
-    const pair = this.#pairs[id]!;
-    pair.toFront.push(OP.given, requestId, session, chunks, status, d, r);
     this.#effects.ringFront(id);
+    return told;
   }
 
   /** One slice of what nobody waits for. @returns whether there is more. */
@@ -406,29 +409,43 @@ export class BackendPlane {
     return false;
   }
 
-  /** Keeps `offerChunks` of clean free memory offered to each domain, so that its next burst needs nobody. */
+  /**
+   * Keeps `offerChunks` of clean free memory offered to each domain, so that its next burst needs nobody, and withdraws
+   * what exceeds that or its ceiling. In split mode nothing is offered: every burst goes through here.
+   */
   #topUpOffers(): void {
     this.#topUp = false;
-    if (this.#splitMode) return;
     for (let id = 0; id < this.#donors.count; id++) {
       const pair = this.#pairs[id];
-      if (!pair?.linked) continue;
-      const headroom = pair.limits.ceilingChunks - this.books.heldBy(id);
-      let missing = Math.min(pair.limits.offerChunks - pair.ledger.count(STATE.offered), headroom);
-      for (let chunk = 0; missing < 0 && chunk < this.books.chunkCount; chunk++) {
-        if (this.books.ownerOf(chunk) === id && this.#withdraw(pair, chunk)) missing++;
-      }
-      let offered = 0;
-      for (; missing > 0; missing--) {
-        const chunk = this.books.nextFree(missing);
-        if (chunk < 0 || !this.books.isClean(chunk)) break;
-        this.books.give(chunk, id);
-        pair.ledger.set(chunk, wordOf(STATE.offered));
-        offered++;
-      }
-      if (offered === 0) continue;
+      if (!pair) continue;
+      const there = pair.ledger.count(STATE.offered);
+      const wanted = this.#splitMode ? 0 : pair.limits.offerChunks;
+      const change = Math.min(wanted - there, this.#headroom(id, pair));
+      const offered = change > 0 ? this.#offer(id, pair, change) : 0;
+      if (change < 0) this.#withdrawSurplus(id, pair, -change);
       this.stats.offeredChunks += offered;
+      if (offered === 0) continue;
+      // Told only when there is something new: a front end that is told in vain asks again at once, without end.
+      if (pair.refillAsked) pair.refillAsked = !pair.toFront.push(OP.given, 0, 0, offered, GIVEN.ok);
       this.#effects.ringFront(id);
+    }
+  }
+
+  #offer(id: number, pair: Pair, chunks: number): number {
+    let offered = 0;
+    for (; offered < chunks; offered++) {
+      const chunk = this.books.nextFree(chunks - offered);
+      if (chunk < 0 || !this.books.isClean(chunk)) break;
+      this.books.give(chunk, id);
+      pair.ledger.set(chunk, wordOf(STATE.offered));
+    }
+    return offered;
+  }
+
+  #withdrawSurplus(id: number, pair: Pair, chunks: number): void {
+    let left = chunks;
+    for (let chunk = 0; chunk < this.books.chunkCount && left > 0; chunk++) {
+      if (this.books.ownerOf(chunk) === id && this.#withdraw(pair, chunk)) left--;
     }
   }
 

@@ -37,7 +37,7 @@ export class ChunkBooks {
     return this.#owner[chunk] === FREE;
   }
 
-  /** Changes whenever the chunk is given away: what was scrubbed of it before is worth nothing then. */
+  /** Changes whenever the chunk stops being free: who was scrubbing it must stop then. */
   turnOf(chunk: number): number {
     return this.#turn[chunk]!;
   }
@@ -69,6 +69,7 @@ export class ChunkBooks {
       if (this.#owner[chunk] !== FREE) continue;
       this.#unsetFree(chunk);
       this.#owner[chunk] = ABSENT;
+      this.#turn[chunk] = this.#turn[chunk]! + 1;
       return chunk;
     }
     return -1;

@@ -142,7 +142,8 @@ export class FrontendPlane {
     }
     for (let session = 1; session < SESSION_SLOTS; session++) {
       this.#lastAnswer[session] = Atomics.load(this.#words, slotOf(session) + SESSION.responseSeq);
-      if (Atomics.load(this.#words, slotOf(session) + SESSION.state) === SESSION_ACTIVE) this.#serveSession(session, now);
+      if (Atomics.load(this.#words, slotOf(session) + SESSION.state) === SESSION_ACTIVE)
+        this.#serveSession(session, now);
     }
   }
 
@@ -268,7 +269,7 @@ export class FrontendPlane {
     const target = Atomics.load(this.#words, FRONT.reserveTarget);
     if (target <= 0) return;
     this.#keeper.ledger.countAll(this.#counts);
-    const reserve = this.#counts[STATE.reserved]! + this.#counts[STATE.scrubbing]!;
+    const reserve = this.#counts[STATE.reserved]! + this.#counts[STATE.scrubbing]! + this.#counts[STATE.dirty]!;
     if (reserve * 2 >= target) return;
     const missing = target - reserve - this.#keeper.reserve(target - reserve);
     // Asked once: the answer comes when there is something, however late, and never in vain.

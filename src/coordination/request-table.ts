@@ -19,16 +19,18 @@ export class RequestTable {
   readonly decidedMicros = new Float64Array(CAPACITY);
   count = 0;
 
-  /** @returns the slot, or -1 when all are taken or the session has a request already. */
-  add(pair: number, session: number, id: number, wanted: number, startMicros: number, deadlineMicros: number): number {
-    let free = -1;
+  /** The request of a session, or -1. */
+  find(pair: number, session: number): number {
+    if (this.count === 0) return -1;
     for (let slot = 0; slot < CAPACITY; slot++) {
-      if (this.active[slot] === 0) {
-        if (free < 0) free = slot;
-      } else if (this.pair[slot] === pair && this.session[slot] === session) {
-        return -1;
-      }
+      if (this.active[slot] === 1 && this.pair[slot] === pair && this.session[slot] === session) return slot;
     }
+    return -1;
+  }
+
+  /** @returns the slot, or -1 when all are taken. The session has no other (`find`). */
+  add(pair: number, session: number, id: number, wanted: number, startMicros: number, deadlineMicros: number): number {
+    const free = this.active.indexOf(0);
     if (free < 0) return -1;
     this.active[free] = 1;
     this.pair[free] = pair;
@@ -46,6 +48,16 @@ export class RequestTable {
 
   missing(slot: number): number {
     return this.wanted[slot]! - this.got[slot]!;
+  }
+
+  /** Chunks that a pair's requests still miss: it will hold that many more. */
+  missingOf(pair: number): number {
+    if (this.count === 0) return 0;
+    let missing = 0;
+    for (let slot = 0; slot < CAPACITY; slot++) {
+      if (this.active[slot] === 1 && this.pair[slot] === pair) missing += this.missing(slot);
+    }
+    return missing;
   }
 
   remove(slot: number): void {

@@ -111,4 +111,3 @@ export interface ReservationRoute {
   /** Undoes what the route set up outside the process (a cgroup directory); limits of running programs are lifted. */
   close(): void;
 }
-

@@ -24,15 +24,14 @@ export interface BurstParameters {
 }
 
 /**
- * - 8 MiB: two video frames of 1080p, or one large script heap growth; moving less costs more wake-ups than it saves.
- * - 1 MiB: above the error of RSS counters (64 pages for each CPU) and below what any burst gains in one sample.
+ * - 8 MiB: one video frame of 1920 x 1080 in RGBA; moving less costs more wake-ups than it saves.
+ * - 1 MiB: above the error of RSS counters (64 pages for each CPU) and below what most bursts gain in a few samples.
  * - 2 s: 8 MiB in 2 s is 4 MiB/s; the reserve is refilled faster than that without being told.
- * - 0.5 s: applications that decode, compile or draw allocate in steps that are closer than this.
- * - 50 ms: five samples at 100 Hz: one scheduling hiccup does not look like a burst, and half a second is not lost.
+ * - 0.5 s: the shipped recordings of decoding, compiling and drawing allocate in steps that are mostly closer than this.
+ * - 50 ms: five samples at 100 Hz, so that one scheduling hiccup does not look like a burst.
  * - 100 ms: tier 2 takes some tens of milliseconds with a donor that answers.
  * - 16 MiB: two bursts of the smallest size.
- * - 100 ms in 1 s: a tenth of the time lost is noticed by people; it is also what systemd-oomd and Android's lmkd call
- *   partial stall, in order of magnitude.
+ * - 100 ms in 1 s: a tenth of the time lost is noticed by people.
  */
 export const DEFAULT_BURST_PARAMETERS: BurstParameters = {
   riseBytes: mebibytes(8),

@@ -3,7 +3,7 @@ import { errorCode, errorMessage } from '../errors.ts';
 
 /**
  * A file of /proc or of a cgroup that is read again and again: the descriptor stays open, the bytes land in one buffer
- * that is reused, and figures are picked out of the bytes without making strings. About 2 to 10 µs a read.
+ * that is reused, and figures are picked out of the bytes without making strings. About 2 to 30 µs a read.
  */
 
 /** Labels are searched as bytes; make them once, at module level. */

@@ -25,6 +25,8 @@ export interface PsiWatchOptions {
   /** Share of a window that must be lost in stalls, 0 to 1. */
   readonly stallShare: number;
   readonly onStall: () => void;
+  /** Told once if watching ends by itself (its cgroup was removed); nothing comes after it. */
+  readonly onLost?: (reason: string) => void;
   readonly clock: Clock;
   readonly timer: Timer;
   readonly loadEpoll?: () => Promise<EpollResult>;
@@ -85,7 +87,7 @@ function whyNoTrigger(error: unknown, path: string, windowMicros: number): strin
 }
 
 function trigger(
-  { onStall }: PsiWatchOptions,
+  { path, onStall, onLost }: PsiWatchOptions,
   { Epoll }: (EpollResult & { ok: true })['epoll'],
   descriptor: number,
   windowMicros: number,
@@ -100,15 +102,20 @@ function trigger(
     closeSync(descriptor);
   };
   const poller: Poller = new Epoll((error, _descriptor, events) => {
+    if (!open) return;
     // EPOLLERR comes without end once the cgroup is removed.
-    if (error || (events & Epoll.EPOLLERR) !== 0) stop();
-    else onStall();
+    if (error || (events & Epoll.EPOLLERR) !== 0) {
+      stop();
+      onLost?.(`${path} can no longer be watched: ${error ? error.message : 'its cgroup has been removed'}`);
+      return;
+    }
+    onStall();
   });
   poller.add(descriptor, Epoll.EPOLLPRI);
   return { method: 'trigger', windowMicros, ...(reason !== undefined && { reason }), stop };
 }
 
-function poll({ path, stallShare, onStall, clock, timer }: PsiWatchOptions, reason: string): PsiWatch {
+function poll({ path, stallShare, onStall, onLost, clock, timer }: PsiWatchOptions, reason: string): PsiWatch {
   const [windowMicros] = WINDOWS_MICROS;
   const reader = new PsiReader(path);
   const first = reader.read();
@@ -124,15 +131,21 @@ function poll({ path, stallShare, onStall, clock, timer }: PsiWatchOptions, reas
     if (stalled) onStall();
   };
   let cancel = (): void => {};
-  const again = () => {
-    cancel = timer.after(POLL_MICROS, again);
-    const result = reader.read();
-    if (result.ok) look(result.psi, clock.monotonicMicros());
-  };
-  cancel = timer.after(POLL_MICROS, again);
   const stop = () => {
     cancel();
     reader.close();
   };
+  const again = () => {
+    const result = reader.read();
+    if (!result.ok) {
+      stop();
+      onLost?.(`${path} can no longer be read: ${result.reason}`);
+      return;
+    }
+    // Set before the handler runs: one that calls stop() stops this too.
+    cancel = timer.after(POLL_MICROS, again);
+    look(result.psi, clock.monotonicMicros());
+  };
+  cancel = timer.after(POLL_MICROS, again);
   return { method: 'polling', windowMicros, reason, stop };
 }

@@ -3,15 +3,12 @@
  * reach the disk once a second, together: what a power cut can take is the last second, and a torn last line, which the
  * reader passes over. Written in batches because SD cards wear.
  */
-import { createReadStream } from 'node:fs';
 import { type FileHandle, mkdir, open } from 'node:fs/promises';
 import { join } from 'node:path';
-import { createInterface } from 'node:readline';
 import { EXIT, errorCode, errorMessage, MemtideError } from '../errors.ts';
 import { MIB } from '../units.ts';
 import type { FlowReport, ReportSink } from './reporter.ts';
 import type { ReportPayload } from './schema.ts';
-import { checkReport } from './wire.ts';
 
 export interface BurstLogOptions {
   /** Made if missing. */
@@ -157,40 +154,4 @@ async function openNew(folder: string, name: string): Promise<{ path: string; ha
       exitCode: EXIT.unavailable,
     });
   }
-}
-
-/** A line as it was reported. */
-type Entry<Kind extends FlowReport = FlowReport> = Kind extends FlowReport
-  ? { readonly ok: true; readonly report: Kind; readonly domain: string; readonly payload: ReportPayload<Kind> }
-  : never;
-/** One line of a log: a message, or why it is none. `torn` is a line that a power cut left unfinished. */
-export type LogLine =
-  | Entry
-  | { readonly ok: false; readonly line: number; readonly torn: boolean; readonly reason: string };
-
-const FLOW_REPORTS: readonly FlowReport[] = ['tele/mem', 'tele/psi', 'tele/alloc', 'event/burst', 'event/mark'];
-
-/** Reads a log line by line, damaged ones included. @throws what opening the file throws. */
-export async function* readBurstLog(path: string): AsyncGenerator<LogLine> {
-  let line = 0;
-  for await (const text of createInterface({ input: createReadStream(path), crlfDelay: Number.POSITIVE_INFINITY })) {
-    line++;
-    if (text !== '') yield readLine(text, line);
-  }
-}
-
-function readLine(text: string, line: number): LogLine {
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch {
-    return { ok: false, line, torn: true, reason: 'not a whole line' };
-  }
-  const { report, domain, ...payload } = (value ?? {}) as { report?: FlowReport; domain?: unknown };
-  if (!FLOW_REPORTS.includes(report as FlowReport) || typeof domain !== 'string') {
-    return { ok: false, line, torn: false, reason: 'names no report that is known, or no domain' };
-  }
-  const checked = checkReport(report as FlowReport, report === 'event/burst' ? { ...payload, domain } : payload);
-  if (!checked.ok) return { ok: false, line, torn: false, reason: checked.reason };
-  return { ok: true, report, domain, payload: checked.payload } as LogLine;
 }

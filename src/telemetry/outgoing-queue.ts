@@ -3,7 +3,7 @@
  * burst record; what is given up is counted. MQTT.js has a queue of its own, which is not used: it grows without bound,
  * and beyond 65,535 messages overwrites stored ones in silence.
  */
-import { SENT_KINDS, type SentKind } from './schema.ts';
+import { SENT_KINDS, type SentKind } from './kinds.ts';
 
 export interface Outgoing {
   readonly kind: SentKind;

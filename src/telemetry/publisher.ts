@@ -8,11 +8,12 @@
 import type { MqttClient } from 'mqtt';
 import type { Clock } from '../clock.ts';
 import { errorCode, errorMessage } from '../errors.ts';
-import { type Answer, CommandDispatcher, type CommandHandlers } from './commands.ts';
+import type { Answer, CommandDispatcher, CommandHandlers } from './commands.ts';
 import { brokerAddress, type OpenStream, streamOpener } from './connection.ts';
+import { SCHEMA_VERSION, type SentKind } from './kinds.ts';
 import { type Outgoing, OutgoingQueue } from './outgoing-queue.ts';
 import type { FlowReport, ReportSink } from './reporter.ts';
-import { type ReportPayload, SCHEMA_VERSION, type SentKind, type Stamp } from './schema.ts';
+import type { ReportPayload, Stamp } from './schema.ts';
 import type { Stamper } from './stamp.ts';
 import { commandFilter, type Leaf, type ParsedTopic, parseTopic, type TopicOwner, topicOf, verbOf } from './topics.ts';
 
@@ -89,7 +90,8 @@ const isReading = (kind: SentKind): boolean => kind === 'mem' || kind === 'psi' 
 export class Publisher implements ReportSink {
   readonly #options: PublisherOptions;
   readonly #queue: OutgoingQueue;
-  readonly #dispatcher: CommandDispatcher;
+  /** Loaded with the first command: its schemas cost memory that an agent without commands need not pay. */
+  #dispatcher: Promise<CommandDispatcher> | undefined;
   #client: MqttClient | undefined;
   #stream: ReturnType<OpenStream> | undefined;
   #connected = false;
@@ -106,7 +108,6 @@ export class Publisher implements ReportSink {
   constructor(options: PublisherOptions) {
     this.#options = options;
     this.#queue = options.queue ?? new OutgoingQueue();
-    this.#dispatcher = new CommandDispatcher(options.commands ?? {});
   }
 
   /** Begins to connect, and goes on trying until `stop`. Resolves before a connection stands. */
@@ -133,7 +134,6 @@ export class Publisher implements ReportSink {
       connectTimeout: CONNECT_TIMEOUT_MILLIS,
       will: { topic: topicOf(owner, 'state'), payload: Buffer.from(this.#will()), qos: 1, retain: true },
       log: () => {},
-      manualConnect: true,
     });
     this.#client = client;
     client.on('connect', ({ properties }) => this.#onConnect(client, properties?.receiveMaximum));
@@ -147,7 +147,6 @@ export class Publisher implements ReportSink {
       this.#reason = `the broker ended the connection with reason code ${reasonCode}`;
     });
     client.on('message', (topic, content, { retain }) => void this.#onMessage(topic, content, retain));
-    client.connect();
   }
 
   /** Says goodbye: the retained state becomes `offline`, `stopped`, and what is under way is waited for, briefly. */
@@ -249,7 +248,10 @@ export class Publisher implements ReportSink {
     }
     const verb = verbOf(parsed.leaf);
     if (verb === undefined) return;
-    const answer = await this.#dispatcher.answer({ verb, content, retained });
+    this.#dispatcher ??= import('./commands.ts').then(
+      (module) => new module.CommandDispatcher(this.#options.commands ?? {}),
+    );
+    const answer = await (await this.#dispatcher).answer({ verb, content, retained });
     this.#enqueue('rsp', `rsp/${verb}`, this.#stamped(answer));
   }
 

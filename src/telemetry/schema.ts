@@ -8,9 +8,8 @@
  */
 import { z } from 'zod';
 import { MODES } from '../records.ts';
+import { SCHEMA_VERSION } from './kinds.ts';
 import { REPORTS, type Report } from './topics.ts';
-
-export const SCHEMA_VERSION = 1;
 
 const count = () => z.int().min(0);
 const quantity = () => z.number().min(0);
@@ -44,10 +43,6 @@ const missing = z
 const scope = z
   .enum(['domain', 'machine'])
   .describe('Whether the figures speak of this domain or of the whole machine.');
-
-/** What goes through the outgoing queue, and is counted when it has to be given up. */
-export const SENT_KINDS = ['mem', 'psi', 'alloc', 'burst', 'mark', 'rsp', 'coord'] as const;
-export type SentKind = (typeof SENT_KINDS)[number];
 
 const dropped = () =>
   count().optional().describe('Given up since the agent started because the queue was full. Absent: none.');

@@ -5,7 +5,8 @@ import { join } from 'node:path';
 import type { Clock } from '../clock.ts';
 import type { Micros } from '../units.ts';
 import type { ReadSyncState, SyncState } from './clock-sync.ts';
-import { SCHEMA_VERSION, type Stamp } from './schema.ts';
+import { SCHEMA_VERSION } from './kinds.ts';
+import type { Stamp } from './schema.ts';
 import type { Report } from './topics.ts';
 
 /** A boot has one id, however it was found. */

@@ -4,8 +4,7 @@
  */
 import { type BurstRecord, type LocalProbe, type PressureSample, TIERS } from '../records.ts';
 import { type Bytes, bytes, type Micros, micros } from '../units.ts';
-import { REPORT_SCHEMAS, type ReportPayload, type Stamp } from './schema.ts';
-import type { Report } from './topics.ts';
+import type { ReportPayload, Stamp } from './schema.ts';
 
 /** How a domain's memory divides by tier. What is not known is absent. */
 export interface AllocReading {
@@ -171,29 +170,6 @@ function vmstatOf(mem: ReportPayload<'tele/mem'>): PressureSample['vmstat'] {
 
 /** Nanoseconds in digits to microseconds; exact to the nanosecond for 285 years' worth of fraction bits, far beyond need. */
 const instantOf = ({ mono_ns }: { readonly mono_ns: string }): Micros => micros(Number(mono_ns) / 1000);
-
-export type ReadResult<Kind extends Report> =
-  | { readonly ok: true; readonly payload: ReportPayload<Kind> }
-  | { readonly ok: false; readonly reason: string };
-
-/** Reads one payload as it came from a broker or a log. What a peer sent wrong is a result, not an error. */
-export function readReport<Kind extends Report>(kind: Kind, content: Buffer | string): ReadResult<Kind> {
-  let value: unknown;
-  try {
-    value = JSON.parse(content.toString());
-  } catch {
-    return { ok: false, reason: 'not JSON' };
-  }
-  return checkReport(kind, value);
-}
-
-/** As `readReport`, for a value that is parsed already. */
-export function checkReport<Kind extends Report>(kind: Kind, value: unknown): ReadResult<Kind> {
-  const result = REPORT_SCHEMAS[kind].safeParse(value);
-  if (result.success) return { ok: true, payload: result.data as unknown as ReportPayload<Kind> };
-  const first = result.error.issues[0];
-  return { ok: false, reason: `${first?.path.join('.') || 'payload'}: ${first?.message ?? 'refused'}` };
-}
 
 type Present<T> = { [Key in keyof T as undefined extends T[Key] ? never : Key]: T[Key] } & {
   [Key in keyof T as undefined extends T[Key] ? Key : never]?: Exclude<T[Key], undefined>;

@@ -23,7 +23,8 @@ import { Publisher, type PublisherOptions, type UplinkEvent } from '../../src/te
 import { Reporter } from '../../src/telemetry/reporter.ts';
 import { Stamper } from '../../src/telemetry/stamp.ts';
 import { parseTopic } from '../../src/telemetry/topics.ts';
-import { burstRecordOf, pressureSampleOf, readReport } from '../../src/telemetry/wire.ts';
+import { burstRecordOf, pressureSampleOf } from '../../src/telemetry/wire.ts';
+import { readReport } from '../../src/telemetry/wire-read.ts';
 import { bytes, micros } from '../../src/units.ts';
 
 interface Broker {

@@ -1,7 +1,7 @@
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { FILE_ENDING } from './format.ts';
 import { packageRoot } from '../../package-root.ts';
+import { FILE_ENDING } from './format.ts';
 
 export interface ShippedRecording {
   readonly name: string;

@@ -1,9 +1,9 @@
 import { readFileSync } from 'node:fs';
 import { arch, cpus, release, type } from 'node:os';
 import { join } from 'node:path';
+import { packageVersion } from '../../package-root.ts';
 import { readOnce } from '../../pressure/pseudo-file.ts';
 import type { Provenance } from './format.ts';
-import { packageVersion } from '../../package-root.ts';
 
 export const MEASURED = 'RssAnon + RssShmem of the process tree';
 

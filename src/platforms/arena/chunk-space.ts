@@ -48,7 +48,7 @@ export class ChunkSpace implements LeaseHolder {
     if (where === 'next') this.#claimer.skip(this.chunksFor(bytes));
   }
 
-    claim(bytes: number, revocable: boolean): Claimed | undefined {
+  claim(bytes: number, revocable: boolean): Claimed | undefined {
     const { chunkBytes, blockBytes } = this;
     const blocks = Math.ceil(bytes / blockBytes);
     const tail = blocks % this.#blocks.perChunk;

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { describe, it, type TestContext } from 'node:test';
 import { systemClock } from '../../../src/clock.ts';
 import { type EpollResult, loadEpoll } from '../../../src/pressure/epoll.ts';
@@ -59,13 +59,17 @@ describe('watching PSI', () => {
 
   it('tells each event, and lets go when the cgroup is gone', async (test) => {
     const { raised, load } = raisedByHand();
-    const { watch, stalls } = await watching(test, { loadEpoll: load });
+    const lost: string[] = [];
+    const { watch, stalls } = await watching(test, { loadEpoll: load, onLost: (reason) => lost.push(reason) });
     raised.fire?.(2);
     raised.fire?.(2);
     assert.equal(stalls(), 2);
     raised.fire?.(2 | 8);
     assert.equal(stalls(), 2);
+    raised.fire?.(2 | 8);
     assert.deepEqual(raised.watched, []);
+    assert.equal(lost.length, 1);
+    assert.match(lost[0] ?? '', /cgroup has been removed/);
     watch.stop();
   });
 
@@ -81,6 +85,18 @@ describe('watching PSI', () => {
     assert.equal(stalls(), 1);
     watch.stop();
     assert.equal(timer.pending, 0);
+  });
+
+  it('tells that the file it polls has gone bad, and leaves it alone from then on', async (test) => {
+    const lost: string[] = [];
+    const onLost = (reason: string) => lost.push(reason);
+    const { watch, timer, path } = await watching(test, { loadEpoll: noEpoll, onLost });
+    writeFileSync(path, 'nothing like it\n');
+    timer.run(SECOND);
+    assert.equal(lost.length, 1);
+    assert.match(lost[0] ?? '', /not the format of PSI/);
+    assert.equal(timer.pending, 0);
+    watch.stop();
   });
 
   it('does not add up stalls of different seconds while polling', async (test) => {

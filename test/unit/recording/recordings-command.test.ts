@@ -8,9 +8,9 @@ import { before, describe, it, type TestContext } from 'node:test';
 import { type RecordingReport, recordingsCommand } from '../../../src/commands/recordings.ts';
 import { type ShippedRecording, shippedRecordings } from '../../../src/evaluation/recording/catalogue.ts';
 import { formatRow } from '../../../src/evaluation/recording/format.ts';
-import { packageRoot } from '../../../src/package-root.ts';
 import { gatherProvenance, pageSizeBytes } from '../../../src/evaluation/recording/provenance.ts';
 import { readRecording } from '../../../src/evaluation/recording/read.ts';
+import { packageRoot } from '../../../src/package-root.ts';
 import { fixtureTree } from '../pressure/fixture-tree.ts';
 import { traceOf } from './traces.ts';
 

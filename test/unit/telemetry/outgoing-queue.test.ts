@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
+import { SENT_KINDS, type SentKind } from '../../../src/telemetry/kinds.ts';
 import { OutgoingQueue } from '../../../src/telemetry/outgoing-queue.ts';
-import { SENT_KINDS, type SentKind } from '../../../src/telemetry/schema.ts';
 
 const limits = (each: number) => Object.fromEntries(SENT_KINDS.map((kind) => [kind, each])) as Record<SentKind, number>;
 

@@ -8,7 +8,7 @@ import { type TestContext, test } from 'node:test';
 import { systemClock } from '../../../src/clock.ts';
 import { checkConfig } from '../../../src/config/load.ts';
 import type { ConfigInput } from '../../../src/config/schema.ts';
-import { readBurstLog } from '../../../src/telemetry/burst-log.ts';
+import { readBurstLog } from '../../../src/telemetry/burst-log-reader.ts';
 import { Telemetry, type TelemetryOptions } from '../../../src/telemetry/telemetry.ts';
 
 function telemetry(t: TestContext, input: ConfigInput, options: Partial<TelemetryOptions> = {}) {

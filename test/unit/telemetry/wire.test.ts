@@ -11,8 +11,8 @@ import {
   memPayload,
   pressureSampleOf,
   psiPayload,
-  readReport,
 } from '../../../src/telemetry/wire.ts';
+import { readReport } from '../../../src/telemetry/wire-read.ts';
 import { type Bytes, bytes, micros } from '../../../src/units.ts';
 
 const stampAt = (atMicros: number): Stamp => ({

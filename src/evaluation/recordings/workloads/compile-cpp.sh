@@ -1,6 +1,6 @@
 #!/bin/sh
 # Compilation: ten C++ files that use the standard library as services do (maps, regular expressions, variants,
-# threads, sorting, streams), two at a time, then the link. Needs g++ and make. About 40 s on two cores.
+# threads, sorting, streams), two at a time, then the link. Needs g++ and make. About a minute on two cores.
 set -eu
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT

@@ -1,6 +1,6 @@
 #!/bin/sh
 # Video: makes two 1080p clips and transcodes each into a ladder of three sizes for streaming, one program after another,
-# with a pause before each as a queue has. Needs ffmpeg with libx264. About 40 s on two cores.
+# with a pause before each as a queue has. Needs ffmpeg with libx264. About 20 s on two cores.
 set -eu
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT

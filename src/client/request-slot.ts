@@ -1,0 +1,112 @@
+import type net from 'node:net';
+import { monotonicMicros } from '../clock.ts';
+import type { ControlFile } from '../control/contracts.ts';
+import { SESSION, SESSION_WORDS, SESSIONS, WAITS_FUTEX, WAITS_NOT, WAITS_PIPE } from '../control/layout.ts';
+import { futexWait } from '../native/libc.ts';
+import { timespecOf } from '../native/scratch.ts';
+
+/** What the front end answered to a request. */
+export interface Answer {
+  /** One of `GIVEN`. */
+  readonly status: number;
+  readonly decideMicros: number;
+  readonly releaseMicros: number;
+}
+
+/** What a waiter allows an answer to be late by, before it takes the agent for dead. */
+const ANSWER_GRACE_MILLIS = 250;
+/** How often a blocked waiter looks by itself, should a wake-up be lost. */
+const LOOK_MILLIS = 20;
+
+/**
+ * The application's half of its session slot: one request at a time, answered by the front end's fast plane, and what the
+ * front end asks in turn (reclaims). A request and its answer carry the same number, so a late answer to an old request is
+ * never taken for the answer to a new one.
+ */
+export class RequestSlot {
+  readonly #words: Int32Array;
+  readonly #address: number;
+  readonly #at: number;
+  readonly #ring: () => void;
+  readonly #pipe: net.Socket;
+  #wake: (() => void) | undefined;
+  #seenReclaim: number;
+
+  /** @param pipe becomes readable when the front end has something to say. @param ring wakes the front end. */
+  constructor(file: ControlFile, session: number, pipe: net.Socket, ring: () => void) {
+    this.#words = file.words;
+    this.#address = file.address;
+    this.#at = SESSIONS + session * SESSION_WORDS;
+    this.#pipe = pipe;
+    this.#ring = ring;
+    this.#seenReclaim = Atomics.load(file.words, this.#at + SESSION.reclaimSeq);
+  }
+
+  /** Asks for chunks and blocks the thread until the answer. @returns undefined when the agent does not answer. */
+  askBlocking(chunks: number, deadlineMillis: number): Answer | undefined {
+    const giveUp = monotonicMicros() + (deadlineMillis + ANSWER_GRACE_MILLIS) * 1000;
+    const seq = this.#post(chunks, deadlineMillis, WAITS_FUTEX);
+    const at = this.#at + SESSION.responseSeq;
+    let seen = Atomics.load(this.#words, at);
+    while (seen !== seq && monotonicMicros() < giveUp) {
+      futexWait(this.#address + at * 4, seen, timespecOf(LOOK_MILLIS));
+      seen = Atomics.load(this.#words, at);
+    }
+    return this.#take(seq);
+  }
+
+  /** Asks for chunks; the event loop goes on meanwhile. @returns undefined when the agent does not answer. */
+  ask(chunks: number, deadlineMillis: number): Promise<Answer | undefined> {
+    const seq = this.#post(chunks, deadlineMillis, WAITS_PIPE);
+    return new Promise((resolve) => {
+      this.#pipe.ref();
+      const finish = (): void => {
+        clearTimeout(timer);
+        this.#wake = undefined;
+        this.#pipe.unref();
+        resolve(this.#take(seq));
+      };
+      const timer = setTimeout(finish, deadlineMillis + ANSWER_GRACE_MILLIS);
+      this.#wake = () => {
+        if (Atomics.load(this.#words, this.#at + SESSION.responseSeq) === seq) finish();
+      };
+      this.#wake();
+    });
+  }
+
+  /** The pipe has become readable: an answer, a reclaim, or both. @returns chunks newly asked back, mostly 0. */
+  woken(): number {
+    this.#wake?.();
+    const seq = Atomics.load(this.#words, this.#at + SESSION.reclaimSeq);
+    if (seq === this.#seenReclaim) return 0;
+    this.#seenReclaim = seq;
+    return Math.max(0, Atomics.load(this.#words, this.#at + SESSION.reclaimChunks));
+  }
+
+  /** Tells the front end how much could be asked back: a hint for the choice of donors. */
+  tellRevocable(chunks: number): void {
+    Atomics.store(this.#words, this.#at + SESSION.revocableChunks, chunks);
+  }
+
+  #post(chunks: number, deadlineMillis: number, waits: number): number {
+    const words = this.#words;
+    const seq = (Atomics.load(words, this.#at + SESSION.requestSeq) + 1) | 0;
+    words[this.#at + SESSION.requestChunks] = chunks;
+    words[this.#at + SESSION.requestDeadlineMicros] = Math.round(deadlineMillis * 1000);
+    Atomics.store(words, this.#at + SESSION.waits, waits);
+    Atomics.store(words, this.#at + SESSION.requestSeq, seq);
+    this.#ring();
+    return seq;
+  }
+
+  #take(seq: number): Answer | undefined {
+    const words = this.#words;
+    Atomics.store(words, this.#at + SESSION.waits, WAITS_NOT);
+    if (Atomics.load(words, this.#at + SESSION.responseSeq) !== seq) return undefined;
+    return {
+      status: words[this.#at + SESSION.responseStatus]!,
+      decideMicros: words[this.#at + SESSION.decideMicros]!,
+      releaseMicros: words[this.#at + SESSION.releaseMicros]!,
+    };
+  }
+}

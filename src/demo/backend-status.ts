@@ -1,0 +1,69 @@
+import { z } from 'zod';
+import { AgentSocket } from '../client/agent-socket.ts';
+import { MemtideError } from '../errors.ts';
+
+/**
+ * What the agents answer to `{"op":"status"}` on their sockets. Fields that are not known are passed on as they are, so
+ * that `--json` shows all there is.
+ */
+const count = () => z.number().min(0);
+
+const backendStatus = z.looseObject({
+  mode: z.string(),
+  total_bytes: count(),
+  pool_bytes: count(),
+  arena: z.looseObject({
+    byteLength: count(),
+    huge: z.boolean(),
+    hugeReason: z.string().optional(),
+    locked: z.boolean(),
+    lockReason: z.string().optional(),
+  }),
+  broker_url: z.string().optional(),
+  domains: z.array(
+    z.looseObject({
+      name: z.string(),
+      connected: z.boolean(),
+      limit_bytes: count().optional(),
+      reserve_bytes: count(),
+      offered_bytes: count(),
+      leased_bytes: count(),
+      stuck: z.boolean().optional(),
+    }),
+  ),
+  figures: z.record(z.string(), z.number()),
+});
+export type BackendStatus = z.output<typeof backendStatus>;
+
+const domainStatus = z.looseObject({
+  domain: z.string(),
+  limit_bytes: count().optional(),
+  used_bytes: count().optional(),
+  programs: count().optional(),
+  enforced_by: z.string().optional(),
+  sessions: count().optional(),
+  reserve_target_bytes: count().optional(),
+});
+export type DomainStatus = z.output<typeof domainStatus>;
+
+/** @throws MemtideError when nobody answers there, or not as expected. */
+export const askBackend = (socketPath: string): Promise<BackendStatus> => ask(socketPath, backendStatus);
+/** @throws MemtideError, as `askBackend`. */
+export const askDomain = (socketPath: string): Promise<DomainStatus> => ask(socketPath, domainStatus);
+
+async function ask<Schema extends z.ZodType>(socketPath: string, schema: Schema): Promise<z.output<Schema>> {
+  const socket = await AgentSocket.open(socketPath);
+  try {
+    const reply = await socket.call({ op: 'status' });
+    const status = reply.ok && 'status' in reply ? schema.safeParse(reply.status) : undefined;
+    if (status?.success) return status.data;
+    throw new MemtideError({
+      operation: 'ask an agent for its status',
+      object: socketPath,
+      actual: reply.ok ? (status?.error?.issues[0]?.message ?? 'an answer to another question') : reply.error,
+      remedy: 'use the memtide of the same version on both sides',
+    });
+  } finally {
+    await socket.close();
+  }
+}

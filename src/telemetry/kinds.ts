@@ -1,0 +1,8 @@
+/**
+ * What a writer of messages needs of the wire schema. Apart from schema.ts: writing needs no schemas.
+ */
+export const SCHEMA_VERSION = 1;
+
+/** What goes through the outgoing queue, and is counted when it has to be given up. */
+export const SENT_KINDS = ['mem', 'psi', 'alloc', 'burst', 'mark', 'rsp', 'coord'] as const;
+export type SentKind = (typeof SENT_KINDS)[number];
