@@ -10,7 +10,7 @@ import { EXIT, errorMessage, MemtideError } from './errors.ts';
  * it is called, so that `memtide --help` costs nothing.
  */
 const interrupted = new AbortController();
-for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => interrupted.abort());
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => interrupted.abort(signal));
 
 const io: CommandIo = {
   stdout: process.stdout,
@@ -168,7 +168,7 @@ program
   .option('--loop', 'again and again')
   .option('--local', 'with malloc instead of memtide, for comparison')
   .option('--json', 'for programs')
-  .addHelpText('after', '\nExamples:\n  $ memtide replay ffmpeg-transcode --domain infotainment --loop')
+  .addHelpText('after', '\nExamples:\n  $ memtide replay video-transcode --domain infotainment --loop')
   .action((recording: string | undefined, options) =>
     run(async () => (await import('./commands/replay.ts')).replayCommand({ ...options, recording }, io)),
   );

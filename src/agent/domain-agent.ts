@@ -181,6 +181,7 @@ export class DomainAgent {
       path: '/proc/pressure/memory',
       stallShare: psi_stall_ms / psi_window_ms,
       onStall: () => this.#keepReserve(true),
+      onLost: (reason) => this.#log.warn({ reason }, 'pressure is no longer watched by the kernel'),
       clock: systemClock,
       timer: systemTimer,
     });
