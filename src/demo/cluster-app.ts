@@ -76,7 +76,7 @@ export class ClusterApp {
     return this.#tiles.size * this.#settings.tileBytes;
   }
 
-  /** The largest tile of a cache is the oldest: what was drawn longest ago is missed least. */
+  /** The connection names the oldest tiles first: what was drawn longest ago is missed least. */
   #reclaimed(lease: Lease): void {
     this.#reclaimedMicros = this.#clock.monotonicMicros();
     this.#tiles.delete(lease);
