@@ -1,135 +1,129 @@
-import fs from 'node:fs';
+import { mkdtempSync } from 'node:fs';
+import os from 'node:os';
 import path from 'node:path';
+import type { WriteStream } from 'node:tty';
 import { systemClock } from '../clock.ts';
-import { LiveState } from '../demo/live-state.ts';
-import { Demonstration, endedError } from '../demo/demonstration.ts';
-import { listenToBroker } from '../demo/feed.ts';
-import { liveLines, plainLine, type ViewFrame } from '../demo/live-view.ts';
-import { CLUSTER, INFOTAINMENT, sizeDemo } from '../demo/sizing.ts';
-import { renderSummary, summarizeBursts } from '../demo/summary.ts';
+import { Demo } from '../demo/demo.ts';
+import { applyReport, type DemoState, newState } from '../demo/demo-state.ts';
+import { readDrive } from '../demo/drive.ts';
+import { palette, wantsColour } from '../demo/palette.ts';
+import { plainLine } from '../demo/plain.ts';
+import { Screen } from '../demo/screen.ts';
+import { CLUSTER, type DemoSize, INFOTAINMENT, sizeDemo } from '../demo/sizing.ts';
+import { Subscription } from '../demo/subscription.ts';
+import { summarizeDrive } from '../demo/summary.ts';
+import { summaryText } from '../demo/summary-text.ts';
+import { renderView, type ViewScene } from '../demo/view.ts';
 import { EXIT, type ExitCode, MemtideError } from '../errors.ts';
 import { shippedRecordings } from '../evaluation/recording/catalogue.ts';
+import { readRecording } from '../evaluation/recording/read.ts';
 import { MachineSource } from '../pressure/machine-source.ts';
 import { MODES, type Mode } from '../records.ts';
-import { formatBytes } from '../units.ts';
+import { bytes, formatBytes } from '../units.ts';
 import type { CommandIo } from './io.ts';
+import { chooseRunDir } from './run-dir.ts';
 
 export interface StartOptions {
+  /** In seconds. */
   readonly duration: number;
   readonly forever?: boolean;
   readonly mode: string;
+  /** Default: a new folder among the temporary files. */
   readonly logDir?: string;
   readonly json?: boolean;
+  /** The module that the agents are started with. */
   readonly mainModule: string;
 }
 
-const RECORDING = 'browser-pages';
-const REDRAW_MILLIS = 200;
+/** Eight pictures a second: motion that is seen, and a hundredth of a CPU. */
+const REDRAW_MILLIS = 125;
+const PLAIN_MILLIS = 2000;
+/** Rises and sinks within seconds, with quiet in between. */
+const RECORDING = 'video-transcode';
+const BASE_TOPIC = 'memtide';
 
-/** `memtide start`: two domains on this machine, a recording replayed in one of them, live; a table at the end. */
+/** `memtide start`: the whole of memtide on this machine, live, with a table at the end. */
 export async function startCommand(options: StartOptions, io: CommandIo): Promise<ExitCode> {
-  const mode = modeOf(options.mode);
+  const mode = checkMode(options.mode);
+  const recording = await loadRecording();
   const size = sizeDemo(freeBytes());
-  const recording = (await shippedRecordings()).find(({ name }) => name === RECORDING)!;
-  const logDir = options.logDir === undefined ? newLogDir(io) : path.resolve(io.cwd, options.logDir);
-  const demonstration = new Demonstration({
-    size,
-    mode,
-    recording: recording.path,
-    mainModule: options.mainModule,
-    runDir: fs.mkdtempSync('/dev/shm/memtide-demo-'),
-    logDir,
-    env: io.env,
-  });
-  const state = new LiveState('memtide', [CLUSTER, INFOTAINMENT]);
-  const screen = new Screen(io, options.json === true);
-  let leave: (() => Promise<void>) | undefined;
+  // A plan beside the default run directory: the demonstration must not meet agents that run already.
+  const runDir = mkdtempSync(`${chooseRunDir(undefined, { env: { ...io.env, MEMTIDE_RUN_DIR: undefined } })}-start-`);
+  const logDir = options.logDir === undefined ? newLogDir() : path.resolve(io.cwd, options.logDir);
+  const demo = new Demo({ mainModule: options.mainModule, env: io.env, size, mode, runDir, logDir, recording });
+  const tell = options.json ? io.stderr : io.stdout;
+  tell.write(`${introduction(size)}\n`);
+  const live = new LiveView(options, io, tell);
+  let subscription: Subscription | undefined;
   try {
-    screen.note(
-      `starting two domains on ${formatBytes(size.totalBytes)}; their peaks together want ${size.peakDemand.toFixed(1)} × of what can be lent …`,
-    );
-    await demonstration.start();
-    leave = demonstration.brokerUrl === undefined ? undefined : await listenToBroker(demonstration.brokerUrl, state);
-    const began = performance.now();
-    const durationSeconds = options.forever ? undefined : options.duration;
-    const frame = (): ViewFrame => ({
-      totalBytes: size.totalBytes,
+    const { broker_url: brokerUrl, arena } = await demo.startAgents();
+    if (brokerUrl !== undefined) {
+      subscription = new Subscription({ brokerUrl, base: BASE_TOPIC, onReport: (message) => live.hear(message) });
+      await subscription.start();
+    }
+    await demo.startApplications();
+    live.start({
+      domains: [INFOTAINMENT, CLUSTER],
+      arenaBytes: arena.byteLength,
       peakDemand: size.peakDemand,
-      recording: RECORDING,
+      recording: recording.name,
       mode,
-      elapsedSeconds: Math.floor((performance.now() - began) / 1000),
-      durationSeconds,
-      columns: io.columns,
-      rows: process.stdout.rows ?? 24,
-      colours: io.interactive && !io.env.NO_COLOR,
+      ...(options.forever ? {} : { durationMicros: options.duration * 1e6 }),
+      startMicros: systemClock.monotonicMicros(),
+      runDir,
+      ...(brokerUrl === undefined ? {} : { brokerUrl }),
     });
-    screen.open();
-    const timer = setInterval(() => screen.draw(state, frame()), REDRAW_MILLIS);
-    const failure = await Promise.race([
-      demonstration.failed,
-      passed(durationSeconds, io.signal).then(() => undefined),
-    ]).finally(() => clearInterval(timer));
-    screen.close();
-    if (failure) throw endedError(failure);
-    await demonstration.stop(); // agents say what they still know of their bursts
+    await Promise.race([untilOver(options, io.signal), demo.failure]);
   } finally {
-    screen.close();
-    await leave?.();
-    await demonstration.stop();
+    live.stop();
+    await subscription?.stop();
+    await demo.stop();
   }
-  const sizes = summarizeBursts(state.records);
-  const idle = state.idleSamples.reduce((all, one) => all + one, 0) / Math.max(1, state.idleSamples.length);
-  if (options.json) {
-    io.stdout.write(
-      `${JSON.stringify({ mode, total_bytes: size.totalBytes, idle_bytes: Math.round(idle), log_dir: logDir, sizes }, null, 2)}\n`,
-    );
-  } else {
-    io.stdout.write(`${renderSummary(sizes, state.idleSamples.length === 0 ? undefined : idle)}\n\nlogs: ${logDir}\n`);
-  }
-  return sizes.length > 0 ? EXIT.ok : EXIT.failed;
+  const summary = summarizeDrive(await readDrive(logDir));
+  if (options.json) io.stdout.write(`${JSON.stringify({ log_dir: logDir, ...summary }, undefined, 2)}\n`);
+  else io.stdout.write(`\n${summaryText(summary, live.palette)}Logs and configuration: ${logDir}\n`);
+  return EXIT.ok;
 }
 
-function modeOf(text: string): Mode {
-  const mode = MODES.find((one) => one === text);
+function checkMode(text: string): Mode {
+  const mode = MODES.find((each) => each === text);
   if (mode) return mode;
   throw new MemtideError({
     operation: 'start the demonstration',
     object: '--mode',
     expected: MODES.join(' or '),
     actual: text,
+    remedy: 'leave it out: hypervisor is the better one',
     exitCode: EXIT.usage,
   });
 }
 
+async function loadRecording() {
+  const shipped = await shippedRecordings();
+  const { name, path: file } = shipped.find((each) => each.name === RECORDING) ?? shipped[0]!;
+  const { trace } = await readRecording(file);
+  return { name, path: file, peakBytes: trace.usedBytes.reduce((peak, used) => Math.max(peak, used), 0) };
+}
+
 function freeBytes() {
   const machine = new MachineSource({ clock: systemClock });
-  const { availableBytes, missing } = machine.sample();
+  const { availableBytes } = machine.sample();
   machine.close();
-  if (availableBytes !== undefined) return availableBytes;
-  throw new MemtideError({ operation: 'find out how much memory is free', actual: missing?.[0]?.reason ?? 'unknown' });
+  return availableBytes ?? bytes(os.freemem());
 }
 
-/** A folder of its own for each run, where a user's state belongs. */
-function newLogDir({ env }: CommandIo): string {
-  const state = env.XDG_STATE_HOME ?? (env.HOME === undefined ? undefined : path.join(env.HOME, '.local/state'));
-  const name = new Date().toISOString().slice(0, 19).replaceAll(':', '-');
-  for (const base of [state, '/tmp']) {
-    if (base === undefined) continue;
-    const folder = path.join(base, 'memtide', name);
-    try {
-      fs.mkdirSync(folder, { recursive: true });
-      return folder;
-    } catch {
-      // not ours to write: the next one
-    }
-  }
-  throw new MemtideError({ operation: 'make a log folder', remedy: 'name one with --log-dir' });
+/** Among the temporary files: a demonstration should leave nothing in a user's home. */
+const newLogDir = (): string => mkdtempSync(path.join(os.tmpdir(), 'memtide-'));
+
+function introduction({ totalBytes, overQuarter }: DemoSize): string {
+  const note = overQuarter ? ' (and some more for its processes: this machine is small)' : '';
+  return `memtide: starting two domains with ${formatBytes(totalBytes)}${note} …`;
 }
 
-function passed(seconds: number | undefined, signal: AbortSignal): Promise<void> {
+function untilOver({ duration, forever }: StartOptions, signal: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
     if (signal.aborted) return resolve();
-    const timer = seconds === undefined ? undefined : setTimeout(resolve, seconds * 1000);
+    const timer = forever ? undefined : setTimeout(resolve, duration * 1000);
     signal.addEventListener('abort', () => {
       clearTimeout(timer);
       resolve();
@@ -137,42 +131,49 @@ function passed(seconds: number | undefined, signal: AbortSignal): Promise<void>
   });
 }
 
-/** Draws over itself on a terminal; elsewhere one line a second, on standard error if the result is JSON. */
-class Screen {
+/** Shows the state as it changes: on a terminal in place, elsewhere a line now and then. */
+class LiveView {
+  readonly palette;
   readonly #io: CommandIo;
   readonly #out: NodeJS.WritableStream;
-  readonly #redraw: boolean;
-  #open = false;
-  #lastSecond = -1;
+  readonly #screen: Screen | undefined;
+  #state: DemoState = newState([INFOTAINMENT, CLUSTER]);
+  #scene: ViewScene | undefined;
+  #timer: NodeJS.Timeout | undefined;
 
-  constructor(io: CommandIo, json: boolean) {
+  constructor({ json }: StartOptions, io: CommandIo, out: NodeJS.WritableStream) {
+    const redraws = io.interactive && !json && io.env.TERM !== 'dumb';
+    this.palette = palette(wantsColour(io.interactive, io.env));
     this.#io = io;
-    this.#out = json ? io.stderr : io.stdout;
-    this.#redraw = io.interactive && !json;
+    this.#out = out;
+    this.#screen = redraws ? new Screen(out) : undefined;
   }
 
-  note(text: string): void {
-    this.#out.write(`${text}\n`);
+  hear(message: Parameters<typeof applyReport>[1]): void {
+    this.#state = applyReport(this.#state, message);
   }
 
-  open(): void {
-    this.#open = true;
-    if (this.#redraw) this.#out.write('\u001b[?1049h\u001b[?25l');
+  start(scene: ViewScene): void {
+    this.#scene = scene;
+    this.#screen?.open();
+    this.#timer = setInterval(() => this.#show(), this.#screen ? REDRAW_MILLIS : PLAIN_MILLIS);
   }
 
-  draw(state: LiveState, frame: ViewFrame): void {
-    if (this.#redraw) {
-      const lines = liveLines(state, { ...frame, columns: process.stdout.columns ?? this.#io.columns });
-      this.#out.write(`\u001b[H${lines.map((line) => `${line}\u001b[K`).join('\n')}\u001b[J`);
-    } else if (frame.elapsedSeconds !== this.#lastSecond) {
-      this.#lastSecond = frame.elapsedSeconds;
-      this.#out.write(`${plainLine(state, frame.elapsedSeconds)}\n`);
+  stop(): void {
+    clearInterval(this.#timer);
+    this.#screen?.close();
+  }
+
+  #show(): void {
+    const scene = this.#scene!;
+    const elapsedMicros = systemClock.monotonicMicros() - scene.startMicros;
+    if (!this.#screen) {
+      this.#out.write(`${plainLine(this.#state, scene.domains, elapsedMicros)}\n`);
+      return;
     }
-  }
-
-  close(): void {
-    if (!this.#open) return;
-    this.#open = false;
-    if (this.#redraw) this.#out.write('\u001b[?25h\u001b[?1049l');
+    // Asked each time, because a window changes its size.
+    const { columns = this.#io.columns, rows = 24 } = this.#out as Partial<WriteStream>;
+    const frame = { state: this.#state, scene, elapsedMicros, columns, rows, palette: this.palette };
+    this.#screen.draw(renderView(frame), rows);
   }
 }

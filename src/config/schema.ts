@@ -5,12 +5,8 @@
  */
 import { z } from 'zod';
 import { MODES } from '../records.ts';
+import { SLUG, SLUG_FORM, TOPIC_LEVELS, TOPIC_LEVELS_FORM } from './names.ts';
 
-/** Names that go into topics, file names and cgroup paths: nothing in them needs escaping anywhere. */
-export const SLUG = /^[a-z0-9](?:[a-z0-9-]{0,30}[a-z0-9])?$/;
-export const SLUG_FORM = '1 to 32 of a-z, 0-9 and -, neither first nor last a -';
-/** One or more levels of a topic, none of them empty, none with a wildcard. */
-export const TOPIC_LEVELS = /^[a-z0-9_-]{1,32}(?:\/[a-z0-9_-]{1,32}){0,3}$/;
 /** Without user and password: an address with a secret in it would end in logs and birth messages. */
 const BROKER_URL = /^mqtts?:\/\/[A-Za-z0-9.\-[\]:]+\/?$/;
 
@@ -21,11 +17,8 @@ const MAX_ARENA_MIB = 3072;
 
 const slug = () => z.string().regex(SLUG, { error: SLUG_FORM }).meta({ form: SLUG_FORM });
 const whole = (min: number, max: number) => z.int().min(min).max(max);
-const flag = () => z.boolean();
-/** A section whose keys all have defaults: leaving it out is the same as `{}`. */
-const section = <Shape extends z.ZodRawShape>(shape: Shape) => z.strictObject(shape);
 
-const arena = section({
+const arena = z.strictObject({
   huge_pages: z
     .enum(['auto', 'always', 'never'])
     .default('auto')
@@ -39,7 +32,8 @@ const arena = section({
     .describe(
       'Size of a chunk, the smallest amount that is lent. 2048 is the huge page of arm64 and x86-64 with 4 KiB pages.',
     ),
-  lock: flag()
+  lock: z
+    .boolean()
     .default(true)
     .describe(
       'Keep lent memory resident (mlock) where the system permits it: a page that was swapped out is no reserve.',
@@ -69,7 +63,7 @@ const DEMO_DOMAINS: z.input<typeof domain>[] = [
   { name: 'infotainment', floor_mib: 48, ceiling_mib: 512, budget_mib: 96 },
 ];
 
-const pressure = section({
+const pressure = z.strictObject({
   sample_hz: whole(1, 100)
     .default(10)
     .describe('Readings per second at rest. A reading costs some 45 µs; ten are enough to see a burst begin.'),
@@ -90,7 +84,7 @@ const pressure = section({
     .describe('Window of the trigger. Without CAP_SYS_RESOURCE the kernel accepts multiples of 2000 only.'),
 });
 
-const policy = section({
+const policy = z.strictObject({
   step_cap_mib: whole(1, MAX_MIB)
     .default(64)
     .describe('Most memory moved by one decision: it bounds the damage of a wrong one, and 64 MiB cover most bursts.'),
@@ -124,7 +118,7 @@ const policy = section({
     ),
 });
 
-const fastPlane = section({
+const fastPlane = z.strictObject({
   doorbell: z
     .enum(['futex', 'fifo'])
     .default('futex')
@@ -144,23 +138,25 @@ const fastPlane = section({
     .describe('Time to spin before sleeping. 0: spinning hurts unless both sides are pinned to different CPUs.'),
 });
 
-const mqtt = section({
-  embedded: section({
-    enabled: flag()
-      .default(true)
-      .describe('Run a broker inside the agent, so that a dashboard works on a machine without one.'),
-    host: z
-      .string()
-      .min(1)
-      .max(253)
-      .default('127.0.0.1')
-      .describe(
-        'Address the embedded broker listens on. It asks for no password, so whoever reaches it can read and command: loopback, unless domains talk over a private bridge.',
-      ),
-    port: whole(0, 65_535)
-      .default(1883)
-      .describe('Port of the embedded broker, 0 for any free one. 1883 is the registered one.'),
-  })
+const mqtt = z.strictObject({
+  embedded: z
+    .strictObject({
+      enabled: z
+        .boolean()
+        .default(true)
+        .describe('Run a broker inside the agent, so that a dashboard works on a machine without one.'),
+      host: z
+        .string()
+        .min(1)
+        .max(253)
+        .default('127.0.0.1')
+        .describe(
+          'Address the embedded broker listens on. It asks for no password, so whoever reaches it can read and command: loopback, unless domains talk over a private bridge.',
+        ),
+      port: whole(0, 65_535)
+        .default(1883)
+        .describe('Port of the embedded broker, 0 for any free one. 1883 is the registered one.'),
+    })
     .prefault({})
     .describe('The broker inside the agent (MQTT 3.1.1). Not started when mqtt.url is given.'),
   url: z
@@ -190,13 +186,13 @@ const mqtt = section({
     .describe('Longest silence before a ping. 15 to 30 s find a dead link soon and cost almost nothing.'),
   base_topic: z
     .string()
-    .regex(TOPIC_LEVELS, { error: '1 to 4 levels of a-z, 0-9, _ and -, joined by /' })
-    .meta({ form: '1 to 4 levels of a-z, 0-9, _ and -, joined by /' })
+    .regex(TOPIC_LEVELS, { error: TOPIC_LEVELS_FORM })
+    .meta({ form: TOPIC_LEVELS_FORM })
     .default('memtide')
     .describe('First level of every topic: <base_topic>/<vehicle>/<domain>/…'),
 });
 
-const latency = section({
+const latency = z.strictObject({
   probe_min_gap_s: whole(0, 3600)
     .default(5)
     .describe(
@@ -207,7 +203,7 @@ const latency = section({
     .describe('Requests below this are not recorded as bursts: they fit in what any allocator keeps.'),
 });
 
-const log = section({
+const log = z.strictObject({
   level: z
     .enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'])
     .default('info')

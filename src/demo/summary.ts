@@ -60,7 +60,7 @@ export interface IdleSummary {
 
 export function summarizeDrive(drive: Drive): DriveSummary {
   const { bursts, damagedLines } = drive;
-  const classes = Map.groupBy(bursts, ({ requestedBytes }) => 2 ** Math.floor(Math.log2(requestedBytes)));
+  const classes = groupBy(bursts, ({ requestedBytes }) => 2 ** Math.floor(Math.log2(requestedBytes)));
   const served = bursts.filter(({ outcome }) => outcome === 'served');
   const refused = bursts.filter(({ outcome }) => outcome === 'refused');
   const idle = idleOf(drive);
@@ -98,7 +98,9 @@ function sizeOf(fromBytes: number, group: readonly BurstRecord[]): SizeSummary {
 }
 
 function compare(served: readonly BurstRecord[]): Comparison | undefined {
-  const pairs = served.flatMap(({ totalMicros, probe }) => (probe?.kind === 'measured' ? [{ totalMicros, probe }] : []));
+  const pairs = served.flatMap(({ totalMicros, probe }) =>
+    probe?.kind === 'measured' ? [{ totalMicros, probe }] : [],
+  );
   const total = median(pairs.map(({ totalMicros }) => totalMicros));
   const best = median(pairs.map(({ probe }) => probe.bestMicros));
   const fresh = median(pairs.map(({ probe }) => probe.freshMicros));
@@ -109,7 +111,10 @@ function compare(served: readonly BurstRecord[]): Comparison | undefined {
 function tierShares(served: readonly BurstRecord[]): Record<Tier, number> {
   const sums = TIERS.map((tier) => served.reduce((sum, { tierBytes }) => sum + tierBytes[tier], 0));
   const all = sums.reduce((sum, each) => sum + each, 0);
-  return Object.fromEntries(TIERS.map((tier, place) => [tier, all === 0 ? 0 : sums[place]! / all])) as Record<Tier, number>;
+  return Object.fromEntries(TIERS.map((tier, place) => [tier, all === 0 ? 0 : sums[place]! / all])) as Record<
+    Tier,
+    number
+  >;
 }
 
 /** One probe serves many bursts of its size, so each is counted once. */
@@ -124,8 +129,10 @@ function probesOf(served: readonly BurstRecord[]): { warm: number; huge: number 
 
 function idleOf({ idle, poolBytes }: Drive): IdleSummary | undefined {
   if (idle.length === 0 || poolBytes.length === 0) return undefined;
-  const domains = Map.groupBy(idle, ({ domain }) => domain);
-  const reserves = [...domains].map(([name, readings]) => [name, mean(readings.map(({ reserveBytes }) => reserveBytes))] as const);
+  const domains = groupBy(idle, ({ domain }) => domain);
+  const reserves = [...domains].map(
+    ([name, readings]) => [name, mean(readings.map(({ reserveBytes }) => reserveBytes))] as const,
+  );
   const pool = mean(poolBytes);
   return {
     reserveBytes: Object.fromEntries(reserves),
@@ -136,7 +143,7 @@ function idleOf({ idle, poolBytes }: Drive): IdleSummary | undefined {
 
 /** The most frequent first. */
 function counted(reasons: readonly string[]): Counted[] {
-  const groups = [...Map.groupBy(reasons, (reason) => reason)].map(([reason, all]) => ({ reason, n: all.length }));
+  const groups = [...groupBy(reasons, (reason) => reason)].map(([reason, all]) => ({ reason, n: all.length }));
   return groups.sort((a, b) => b.n - a.n);
 }
 
@@ -147,3 +154,13 @@ const median = (values: readonly number[]): number | undefined =>
   );
 /** @param values at least one. */
 const mean = (values: readonly number[]): number => values.reduce((sum, value) => sum + value, 0) / values.length;
+
+function groupBy<Item, Key>(items: Iterable<Item>, keyOf: (item: Item) => Key): Map<Key, Item[]> {
+  const groups = new Map<Key, Item[]>();
+  for (const item of items) {
+    const group = groups.get(keyOf(item));
+    if (group) group.push(item);
+    else groups.set(keyOf(item), [item]);
+  }
+  return groups;
+}

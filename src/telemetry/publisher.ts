@@ -141,7 +141,7 @@ export class Publisher implements ReportSink {
     client.prependListener('close', () => this.#onClose(client));
     client.on('error', (error) => {
       // A name with several addresses fails with an AggregateError, whose message is empty.
-      this.#reason = errorMessage(error) || (errorCode(error) ?? 'unknown error');
+      if (this.#client === client) this.#reason = errorMessage(error) || (errorCode(error) ?? 'unknown error');
     });
     client.on('disconnect', ({ reasonCode }) => {
       this.#reason = `the broker ended the connection with reason code ${reasonCode}`;
@@ -325,8 +325,8 @@ export class Publisher implements ReportSink {
         onRefused?.();
         this.#options.onEvent?.({ kind: 'refused', operation: `publish ${topic}`, reason: errorMessage(error) });
       }
-      if (this.#inFlight === 0 && this.#queue.length === 0) this.#onIdle?.();
       this.#pump();
+      if (this.#inFlight === 0 && this.#queue.length === 0) this.#onIdle?.();
     });
   }
 

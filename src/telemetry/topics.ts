@@ -2,7 +2,7 @@
  * Names of topics: `<base>/<vehicle>/<domain>/<leaf>`. Every part is checked before it is joined, so no `+`, `#`, `/`
  * or control character of a peer's making can widen a subscription or write to another domain's topic.
  */
-import { SLUG, SLUG_FORM, TOPIC_LEVELS } from '../config/schema.ts';
+import { SLUG, SLUG_FORM, TOPIC_LEVELS, TOPIC_LEVELS_FORM } from '../config/names.ts';
 import { EXIT, MemtideError } from '../errors.ts';
 
 /** Whose topics they are. */
@@ -57,7 +57,7 @@ function isLeaf(text: string): text is Leaf {
 }
 
 function prefixOf({ base, vehicle, domain }: TopicOwner): string {
-  if (!TOPIC_LEVELS.test(base)) throw notATopic('base topic', base, '1 to 4 levels of a-z, 0-9, _ and -, joined by /');
+  if (!TOPIC_LEVELS.test(base)) throw notATopic('base topic', base, TOPIC_LEVELS_FORM);
   if (!SLUG.test(vehicle)) throw notATopic('vehicle', vehicle, SLUG_FORM);
   if (!SLUG.test(domain)) throw notATopic('domain', domain, SLUG_FORM);
   return `${base}/${vehicle}/${domain}`;

@@ -168,7 +168,7 @@ function vmstatOf(mem: ReportPayload<'tele/mem'>): PressureSample['vmstat'] {
   };
 }
 
-/** Nanoseconds in digits to microseconds; exact to the nanosecond for 285 years' worth of fraction bits, far beyond need. */
+/** Nanoseconds in digits to microseconds: to the nanosecond for 104 days of uptime, to a few of them after. */
 const instantOf = ({ mono_ns }: { readonly mono_ns: string }): Micros => micros(Number(mono_ns) / 1000);
 
 type Present<T> = { [Key in keyof T as undefined extends T[Key] ? never : Key]: T[Key] } & {

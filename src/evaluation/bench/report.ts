@@ -1,12 +1,10 @@
-import Table from 'cli-table3';
+import { textTable } from '../../text-table.ts';
 import { formatBytes, formatMicros } from '../../units.ts';
 import { describeEnvironment } from './environment.ts';
 import { type Figure, figuresOf } from './figures.ts';
 import type { BenchResult, BenchRow } from './run.ts';
 
 /** The bench for people: one row a case, one column a size, then the figures that were promised. */
-const PLAIN = { style: { head: [], border: [] } };
-
 export function renderBench(result: BenchResult): string {
   const sizes = [...new Set(result.rows.map((row) => row.bytes))].sort((a, b) => a - b);
   return [
@@ -29,20 +27,20 @@ function arenaLine({ environment }: BenchResult): string {
 }
 
 function latencyTable(rows: readonly BenchRow[], sizes: readonly number[]): string {
-  const table = new Table({ ...PLAIN, head: ['case', ...sizes.map(formatBytes), 'n'] });
   const names = [...new Set(rows.map((row) => nameOf(row)))];
-  for (const name of names) {
+  const lines = names.map((name) => {
     const mine = rows.filter((row) => nameOf(row) === name);
     const cells = sizes.map((size) => {
       const row = mine.find((one) => one.bytes === size);
-      return { content: row ? formatMicros(row.p50_us) : '–', hAlign: 'right' as const };
+      return row ? formatMicros(row.p50_us) : '–';
     });
     const counts = mine.map((row) => row.n);
     const most = Math.max(...counts);
     const least = Math.min(...counts);
-    table.push([name, ...cells, most === least ? String(most) : `${least}–${most}`]);
-  }
-  return table.toString();
+    return [name, ...cells, most === least ? String(most) : `${least}–${most}`];
+  });
+  const head = ['case', ...sizes.map(formatBytes), 'n'];
+  return textTable(head, lines, ['left', ...head.slice(1).map(() => 'right' as const)]);
 }
 
 const nameOf = (row: BenchRow): string => (row.cache ? `${row.case} ${row.cache}` : row.case);
@@ -61,13 +59,12 @@ function backgroundLines({ background: b, handshake: h, agent }: BenchResult): s
 }
 
 function figureTable(figures: readonly Figure[]): string {
-  const table = new Table({ ...PLAIN, head: ['figure', 'measured', 'at least', 'aim', ''] });
-  for (const { name, measured, atLeast, aim, unit, where } of figures) {
+  const rows = figures.map(({ name, measured, atLeast, aim, unit, where }) => {
     const show = (value: number): string => `${value < 10 ? value.toFixed(2) : value.toFixed(1)}${unit}`;
     const verdict = measured === undefined ? '' : measured <= aim ? 'aim met' : measured <= atLeast ? 'met' : 'MISSED';
     const value =
       measured === undefined ? 'not measured' : `${show(measured)}${where === undefined ? '' : ` at ${where}`}`;
-    table.push([name, value, `≤ ${show(atLeast)}`, `≤ ${show(aim)}`, verdict]);
-  }
-  return `The worst size counts for each figure.\n${table.toString()}`;
+    return [name, value, `≤ ${show(atLeast)}`, `≤ ${show(aim)}`, verdict];
+  });
+  return `The worst size counts for each figure.\n\n${textTable(['figure', 'measured', 'at least', 'aim', ''], rows)}`;
 }

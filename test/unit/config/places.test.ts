@@ -8,10 +8,22 @@ import { governedBytes } from '../../../src/config/total.ts';
 import { mebibytes } from '../../../src/units.ts';
 
 test('the run folder is /run for root, the session’s for a user, shared memory for a user without one', () => {
-  assert.equal(defaultRunDir({ runIsTmpfs: true, uid: 0, xdgRuntimeDir: '/run/user/0', devShmWritable: true }), '/run/memtide');
-  assert.equal(defaultRunDir({ runIsTmpfs: true, uid: 7, xdgRuntimeDir: '/run/user/7/', devShmWritable: true }), '/run/user/7/memtide');
-  assert.equal(defaultRunDir({ runIsTmpfs: true, uid: 7, xdgRuntimeDir: undefined, devShmWritable: true }), '/dev/shm/memtide-7');
-  assert.equal(defaultRunDir({ runIsTmpfs: true, uid: 7, xdgRuntimeDir: 'relative', devShmWritable: true }), '/dev/shm/memtide-7');
+  assert.equal(
+    defaultRunDir({ runIsTmpfs: true, uid: 0, xdgRuntimeDir: '/run/user/0', devShmWritable: true }),
+    '/run/memtide',
+  );
+  assert.equal(
+    defaultRunDir({ runIsTmpfs: true, uid: 7, xdgRuntimeDir: '/run/user/7/', devShmWritable: true }),
+    '/run/user/7/memtide',
+  );
+  assert.equal(
+    defaultRunDir({ runIsTmpfs: true, uid: 7, xdgRuntimeDir: undefined, devShmWritable: true }),
+    '/dev/shm/memtide-7',
+  );
+  assert.equal(
+    defaultRunDir({ runIsTmpfs: true, uid: 7, xdgRuntimeDir: 'relative', devShmWritable: true }),
+    '/dev/shm/memtide-7',
+  );
   assert.equal(defaultRunDir({ runIsTmpfs: true, uid: 7, devShmWritable: false }), undefined);
 });
 

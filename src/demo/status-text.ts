@@ -1,0 +1,70 @@
+import { formatBytes, MIB } from '../units.ts';
+import type { BackendStatus, DomainStatus } from './backend-status.ts';
+
+/** What `memtide status` tells people. Pure. @param domains an agent's answer, or why there is none. */
+export function statusText(
+  runDir: string,
+  backend: BackendStatus,
+  domains: Readonly<Record<string, DomainStatus | string>>,
+): string {
+  const { mode, total_bytes, pool_bytes, arena, broker_url, figures } = backend;
+  const facts: ReadonlyArray<readonly [string, string]> = [
+    ['run dir', runDir],
+    ['governs', `${formatBytes(total_bytes)} in mode ${mode}`],
+    ['arena', `${formatBytes(arena.byteLength)}, ${hugeText(arena)}, ${lockText(arena)}`],
+    ['pool', `${mebibytes(pool_bytes)} of no domain, offers included`],
+    ['broker', broker_url ?? 'none'],
+    ['requests', requestText(figures)],
+    ['donors', donorText(backend)],
+  ];
+  const lines = facts.map(([name, value]) => `${name.padEnd(10)}${value}`);
+  return `${[...lines, '', ...domainTable(backend, domains)].join('\n')}\n`;
+}
+
+const hugeText = ({ huge, hugeReason }: BackendStatus['arena']): string =>
+  huge ? 'huge pages' : `ordinary pages${hugeReason === undefined ? '' : ` (${hugeReason})`}`;
+const lockText = ({ locked, lockReason }: BackendStatus['arena']): string =>
+  locked ? 'locked in memory' : `not locked${lockReason === undefined ? '' : ` (${lockReason})`}`;
+
+/** Only what could not be served from reserve and offers comes to the back end. */
+function requestText({ requests = 0, served = 0, refused = 0 }: BackendStatus['figures']): string {
+  return `${requests} for more than was at hand: ${served} served, ${refused} refused`;
+}
+
+function donorText({ figures, domains }: BackendStatus): string {
+  const { revocations = 0, donorMisses = 0, violations = 0 } = figures;
+  const stuck = domains.filter((domain) => domain.stuck).map(({ name }) => name);
+  const parts = [`${revocations} asked`, `${donorMisses} missed their deadline`, `${violations} protocol violations`];
+  return `${parts.join(', ')}${stuck.length > 0 ? `; stuck now: ${stuck.join(', ')}` : ''}`;
+}
+
+function domainTable(backend: BackendStatus, domains: Readonly<Record<string, DomainStatus | string>>): string[] {
+  const head = ['domain', 'leased', 'reserve', 'offered', 'private', 'sessions', 'agent'];
+  const rows = backend.domains.map(({ name, connected, leased_bytes, reserve_bytes, offered_bytes, limit_bytes }) => {
+    const told = domains[name];
+    const agent = typeof told === 'string' ? undefined : told;
+    return [
+      name,
+      mebibytes(leased_bytes),
+      mebibytes(reserve_bytes),
+      mebibytes(offered_bytes),
+      `${mebibytes(agent?.used_bytes)} of ${mebibytes(limit_bytes)}`,
+      agent?.sessions === undefined ? '-' : String(agent.sessions),
+      !connected ? 'not connected' : typeof told === 'string' ? firstLine(told) : (agent?.enforced_by ?? 'connected'),
+    ];
+  });
+  const widths = head.map((_, column) => Math.max(...[head, ...rows].map((row) => row[column]!.length)));
+  const last = head.length - 1;
+  return [head, ...rows].map((row) =>
+    row
+      .map((cell, column) =>
+        column === 0 || column === last ? cell.padEnd(widths[column]!) : cell.padStart(widths[column]!),
+      )
+      .join('  ')
+      .trimEnd(),
+  );
+}
+
+const firstLine = (text: string): string => text.split('\n', 1)[0]!;
+const mebibytes = (count: number | undefined): string =>
+  count === undefined ? '-' : formatBytes(Math.round(count / MIB) * MIB);
