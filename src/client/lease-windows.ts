@@ -43,6 +43,7 @@ export class LeaseWindows {
         chunks[at]! * chunkBytes,
       );
       if (mapped === -1) {
+        this.#idle.push(window);
         throw new MemtideError({
           operation: 'show scattered chunks as one',
           actual: errnoName(),

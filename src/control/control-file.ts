@@ -5,6 +5,7 @@ import { type Mapping, mapFile } from '../native/mapping.ts';
 import type { ControlFile } from './contracts.ts';
 import {
   BLOCK_SHIFT,
+  CONTROL_PAGE_BYTES,
   controlBytes,
   type Geometry,
   IDENTITY,
@@ -117,13 +118,13 @@ export function openControlFile(path: string): { readonly file: MappedControlFil
       cause,
     });
   }
-  if (size < 4096) {
+  if (size < CONTROL_PAGE_BYTES || size % CONTROL_PAGE_BYTES !== 0) {
     throw new MemtideError({
       operation: 'open the control file',
       object: path,
-      expected: 'at least 4096 bytes',
+      expected: `whole pages of ${CONTROL_PAGE_BYTES} bytes`,
       actual: `${size} bytes`,
-      remedy: 'stop the agents of this machine and start them again',
+      remedy: 'stop the agents of this machine and start them again: the back end makes the file anew',
     });
   }
   const file = new MappedControlFile(mapFile(path, size, 'control file'));
@@ -134,7 +135,7 @@ export function openControlFile(path: string): { readonly file: MappedControlFil
       object: path,
       expected: `${controlBytes(identity)} bytes`,
       actual: `${size} bytes`,
-      remedy: 'stop the agents of this machine and start them again',
+      remedy: 'stop the agents of this machine and start them again: the back end makes the file anew',
     });
   }
   return { file, identity };

@@ -14,6 +14,7 @@ import { BELL_PENDING_WORDS } from './layout.ts';
  * other side restarts. A full pipe means that the waiter has thousands of rings to read already: the ring is counted as
  * delivered.
  */
+const PIPE_BYTES = 65_536; // pipe(7): the default capacity
 const O_RDWR_NONBLOCK = fs.constants.O_RDWR | fs.constants.O_NONBLOCK;
 
 export function openFifo(path: string): number {
@@ -79,7 +80,8 @@ export class FifoWaiter implements DoorbellWaiter {
 
   #drain(): boolean {
     let seen = false;
-    for (;;) {
+    // Not more than a pipe holds at once: who rings without end must not keep the waiter here.
+    for (let reads = 0; reads < PIPE_BYTES / 512; reads++) {
       const count = read(this.#fd, this.#page.address, 512);
       for (let at = 0; at < count; at++) {
         const source = this.#bytes[at] as number;
@@ -87,8 +89,9 @@ export class FifoWaiter implements DoorbellWaiter {
         this.pending[word] = (this.pending[word] as number) | (1 << (source & 31));
         seen = true;
       }
-      if (count < 512) return seen;
+      if (count < 512) break;
     }
+    return seen;
   }
 
   #any(): boolean {

@@ -130,7 +130,7 @@ export const LEDGER = 5120;
 
 /** Sizes that shape a control file and the arena that it speaks of. */
 export interface Geometry {
-  /** Chunks in the arena: 1 to 65,536. */
+  /** Chunks in the arena: 1 to MAX_CHUNKS. */
   readonly chunkCount: number;
   /** log2 of a chunk's bytes: 18 (256 KiB) to 23 (8 MiB). A huge page (2 MiB) unless the arena is small. */
   readonly chunkShift: number;
@@ -147,9 +147,12 @@ export const blocksPerChunk = ({ chunkShift, blockShift }: Geometry): number => 
 /** Index of the first 16-bit word of the block table. */
 export const blockTable = ({ chunkCount }: Geometry): number => (LEDGER + roundUp(chunkCount, LINE_WORDS)) * 2;
 
-/** Bytes of a control file of this geometry, in whole 4 KiB pages. 64 KiB carries an arena of 1.25 GiB. */
+/** A control file is a whole number of these, whatever the page size of the kernel. */
+export const CONTROL_PAGE_BYTES = 4096;
+
+/** Bytes of a control file of this geometry, in whole pages. 64 KiB carries an arena of 1.25 GiB. */
 export function controlBytes(geometry: Geometry): number {
-  return roundUp((blockTable(geometry) + geometry.chunkCount * blocksPerChunk(geometry)) * 2, 4096);
+  return roundUp((blockTable(geometry) + geometry.chunkCount * blocksPerChunk(geometry)) * 2, CONTROL_PAGE_BYTES);
 }
 
 /**
@@ -201,7 +204,7 @@ export const OP = {
   ping: 3,
   /** F→B: id, session, chunks, deadlineMicros, atMicros. Session 0: a refill of offers, off the critical path. */
   need: 4,
-  /** B→F: id, session, chunks, status, decideMicros, releaseMicros. */
+  /** B→F: id, session, chunks, status, decideMicros, releaseMicros. Session 0: so many chunks were offered. */
   given: 5,
   /** B→F: id, chunks, deadlineMicros. */
   revoke: 6,

@@ -15,15 +15,17 @@ import {
 } from '../control/layout.ts';
 import { Ledger } from '../control/ledger.ts';
 import { POPPED, RingConsumer, RingProducer } from '../control/ring.ts';
+import type { ScrubbedMemory } from '../platforms/arena/chunk-keeper.ts';
 import { ChunkBooks } from './chunk-books.ts';
+import { offerFree, withdrawOffers, withdrawPromises } from './chunk-offers.ts';
 import { Donors } from './donors.ts';
+import { FreeScrubber } from './free-scrubber.ts';
 import { IDLE_WAIT_MILLIS, SCRUB_SLICE_BYTES } from './frontend-plane.ts';
 import { RequestTable } from './request-table.ts';
 
 /** What the plane does to the outside. */
-export interface BackendEffects {
+export interface BackendEffects extends ScrubbedMemory {
   readonly clock: Clock;
-  scrub(offset: number, length: number): void;
   /** Rings the front end's bell of a pair. */
   ringFront(pair: number): void;
   /** The other half of `OP.ping`: a bare futex ping-pong of `count` rounds on the pair's ping word. */
@@ -51,7 +53,7 @@ interface Pair {
 /** While a request waits for donors, its deadline is looked at this often. */
 const DEADLINE_LOOK_MILLIS = 2;
 
-/** Longest bare ping-pong: nobody else is served meanwhile. */
+/** Rounds of the longest bare ping-pong: nobody else is served meanwhile. */
 const MAX_PINGS = 1000;
 
 /**
@@ -69,11 +71,8 @@ export class BackendPlane {
   readonly #requests = new RequestTable();
   readonly #donors = new Donors();
   readonly #counts = new Int32Array(16);
-  readonly #chunkBytes: number;
+  readonly #scrubber: FreeScrubber;
   #splitMode = false;
-  #scrubbing = -1;
-  #scrubbingTurn = 0;
-  #scrubbed = 0;
   #topUp = true;
 
   readonly stats = {
@@ -83,18 +82,14 @@ export class BackendPlane {
     revocations: 0,
     donorMisses: 0,
     violations: 0,
-    scrubbedBytes: 0,
     offeredChunks: 0,
+    scrubbedBytes: 0,
   };
 
   constructor(geometry: Geometry, effects: BackendEffects) {
     this.books = new ChunkBooks(geometry.chunkCount);
     this.#effects = effects;
-    this.#chunkBytes = 2 ** geometry.chunkShift;
-  }
-
-  get stuckUntilMicros(): Float64Array {
-    return this.#donors.stuckUntilMicros;
+    this.#scrubber = new FreeScrubber(this.books, effects, 2 ** geometry.chunkShift);
   }
 
   /** @param stuckBackoffMicros how long a donor is left alone after its first missed deadline. */
@@ -112,7 +107,7 @@ export class BackendPlane {
       ledger: new Ledger(file, geometry),
       toFront: new RingProducer(file.words, BACK_TO_FRONT),
       fromFront: new RingConsumer(file.words, FRONT_TO_BACK),
-      limits,
+      limits: { ...limits },
       refillAsked: false,
     };
     this.#donors.add(id);
@@ -235,7 +230,7 @@ export class BackendPlane {
       return;
     }
     this.#giveFree(slot);
-    this.#withdrawOffers(slot);
+    this.#withdrawFromOthers(slot);
     if (this.#requests.missing(slot) > 0) this.#askDonors(slot, now);
     this.#requests.decidedMicros[slot] = this.#effects.clock.monotonicMicros() - now;
     this.#finishIfDone(slot, now);
@@ -251,7 +246,7 @@ export class BackendPlane {
     while (this.#requests.missing(slot) > 0) {
       let chunk = this.books.nextFree(this.#requests.missing(slot));
       if (chunk < 0) return;
-      if (!this.books.isClean(chunk)) this.#scrubWhole(chunk);
+      if (!this.books.isClean(chunk)) this.#scrubber.whole(chunk);
       do this.#promise(slot, chunk++);
       while (this.#requests.missing(slot) > 0 && this.books.isFree(chunk) && this.books.isClean(chunk));
     }
@@ -265,23 +260,14 @@ export class BackendPlane {
   }
 
   /** Takes back what was offered to others and that nobody has claimed: that needs no consent. Down to their floors. */
-  #withdrawOffers(slot: number): void {
+  #withdrawFromOthers(slot: number): void {
     for (let id = 0; id < this.#donors.count && this.#requests.missing(slot) > 0; id++) {
       const pair = this.#pairs[id];
       if (!pair || id === this.#requests.pair[slot]) continue;
-      for (let chunk = 0; chunk < this.books.chunkCount && this.#requests.missing(slot) > 0; chunk++) {
-        if (this.books.heldBy(id) <= pair.limits.floorChunks) break;
-        if (this.books.ownerOf(chunk) !== id || !this.#withdraw(pair, chunk)) continue;
-        this.#promise(slot, chunk);
-      }
+      const aboveFloor = this.books.heldBy(id) - pair.limits.floorChunks;
+      withdrawOffers(this.books, pair.ledger, id, Math.min(this.#requests.missing(slot), aboveFloor));
+      this.#giveFree(slot);
     }
-  }
-
-  #withdraw(pair: Pair, chunk: number): boolean {
-    if (stateOf(pair.ledger.peek(chunk)) !== STATE.offered) return false;
-    if (!pair.ledger.move(chunk, wordOf(STATE.offered), wordOf(STATE.none))) return false;
-    this.books.takeBack(chunk, true);
-    return true;
   }
 
   #askDonors(slot: number, now: number): void {
@@ -318,7 +304,7 @@ export class BackendPlane {
       this.#donors.noteReturned(id);
       const slot = this.#requests.oldestMissing();
       if (slot < 0) continue;
-      this.#scrubWhole(chunk);
+      this.#scrubber.whole(chunk);
       this.#promise(slot, chunk);
     }
   }
@@ -359,26 +345,13 @@ export class BackendPlane {
 
   /** A request that fails leaves nothing behind: what was promised goes back to the pool, still clean. */
   #takePromisesBack(id: number, session: number): void {
-    const pair = this.#pairs[id]!;
-    const promised = wordOf(STATE.promised, session);
-    for (let chunk = 0; chunk < this.books.chunkCount; chunk++) {
-      if (this.books.ownerOf(chunk) !== id || pair.ledger.peek(chunk) !== promised) continue;
-      if (pair.ledger.move(chunk, promised, wordOf(STATE.none))) this.books.takeBack(chunk, true);
-    }
+    withdrawPromises(this.books, this.#pairs[id]!.ledger, id, session);
     this.#topUp = true;
   }
 
-  /** @returns whether the front end will hear of it: not when it has stopped reading its ring. */
-  #answer(
-    id: number,
-    requestId: number,
-    session: number,
-    chunks: number,
-    status: number,
-    d: number,
-    r: number,
-  ): boolean {
-    const told = this.#pairs[id]!.toFront.push(OP.given, requestId, session, chunks, status, d, r);
+  /** @returns whether the front end can hear of it: not if it has stopped reading its ring. */
+  #answer(id: number, seq: number, session: number, chunks: number, status: number, d: number, r: number): boolean {
+    const told = this.#pairs[id]!.toFront.push(OP.given, seq, session, chunks, status, d, r);
     if (told && status === GIVEN.ok) this.stats.served++;
     else this.stats.refused++;
     this.#effects.ringFront(id);
@@ -387,22 +360,10 @@ export class BackendPlane {
 
   /** One slice of what nobody waits for. @returns whether there is more. */
   #backgroundSlice(): boolean {
-    if (this.#scrubbing >= 0 && this.books.turnOf(this.#scrubbing) !== this.#scrubbingTurn) this.#scrubbing = -1;
-    if (this.#scrubbing < 0) {
-      this.#scrubbing = this.books.nextDirty();
-      this.#scrubbingTurn = this.#scrubbing < 0 ? 0 : this.books.turnOf(this.#scrubbing);
-      this.#scrubbed = 0;
-    }
-    if (this.#scrubbing >= 0) {
-      const length = Math.min(SCRUB_SLICE_BYTES, this.#chunkBytes - this.#scrubbed);
-      this.#effects.scrub(this.#scrubbing * this.#chunkBytes + this.#scrubbed, length);
-      this.stats.scrubbedBytes += length;
-      this.#scrubbed += length;
-      if (this.#scrubbed >= this.#chunkBytes) {
-        this.books.markClean(this.#scrubbing);
-        this.#scrubbing = -1;
-        this.#topUp = true;
-      }
+    const more = this.#scrubber.slice(SCRUB_SLICE_BYTES);
+    this.stats.scrubbedBytes = this.#scrubber.scrubbedBytes;
+    if (more) {
+      this.#topUp = true;
       return true;
     }
     if (this.#topUp) this.#topUpOffers();
@@ -421,37 +382,13 @@ export class BackendPlane {
       const there = pair.ledger.count(STATE.offered);
       const wanted = this.#splitMode ? 0 : pair.limits.offerChunks;
       const change = Math.min(wanted - there, this.#headroom(id, pair));
-      const offered = change > 0 ? this.#offer(id, pair, change) : 0;
-      if (change < 0) this.#withdrawSurplus(id, pair, -change);
+      const offered = offerFree(this.books, pair.ledger, id, change);
+      if (change < 0) withdrawOffers(this.books, pair.ledger, id, -change);
       this.stats.offeredChunks += offered;
       if (offered === 0) continue;
       // Told only when there is something new: a front end that is told in vain asks again at once, without end.
       if (pair.refillAsked) pair.refillAsked = !pair.toFront.push(OP.given, 0, 0, offered, GIVEN.ok);
       this.#effects.ringFront(id);
     }
-  }
-
-  #offer(id: number, pair: Pair, chunks: number): number {
-    let offered = 0;
-    for (; offered < chunks; offered++) {
-      const chunk = this.books.nextFree(chunks - offered);
-      if (chunk < 0 || !this.books.isClean(chunk)) break;
-      this.books.give(chunk, id);
-      pair.ledger.set(chunk, wordOf(STATE.offered));
-    }
-    return offered;
-  }
-
-  #withdrawSurplus(id: number, pair: Pair, chunks: number): void {
-    let left = chunks;
-    for (let chunk = 0; chunk < this.books.chunkCount && left > 0; chunk++) {
-      if (this.books.ownerOf(chunk) === id && this.#withdraw(pair, chunk)) left--;
-    }
-  }
-
-  #scrubWhole(chunk: number): void {
-    this.#effects.scrub(chunk * this.#chunkBytes, this.#chunkBytes);
-    this.stats.scrubbedBytes += this.#chunkBytes;
-    this.books.markClean(chunk);
   }
 }

@@ -72,6 +72,10 @@ export class ClusterApp {
     this.#frames.clear();
   }
 
+  get #largestBurst(): number {
+    return Math.max(...this.#settings.burstBytes);
+  }
+
   get cachedBytes(): number {
     return this.#tiles.size * this.#settings.tileBytes;
   }
@@ -84,6 +88,9 @@ export class ClusterApp {
   }
 
   async #refill(): Promise<void> {
+    // What is let go must be scrubbed before it is of use, so room for a frame is made before one needs it.
+    const missing = this.#settings.cacheAsksOthers ? 0 : this.#largestBurst - this.#lender.claimableBytes;
+    if (missing > 0) this.#letGo(missing);
     for (let tile = 0; tile < TILES_AT_ONCE; tile++) {
       if (this.cachedBytes >= this.#settings.cacheBytes || !this.#isQuiet()) break;
       const lease = await this.#tile();
@@ -99,11 +106,11 @@ export class ClusterApp {
   }
 
   async #tile(): Promise<Lease | undefined> {
-    const { tileBytes, burstBytes, cacheAsksOthers } = this.#settings;
+    const { tileBytes, cacheAsksOthers } = this.#settings;
     const options = { revocable: true, onReclaim: ({ lease }: { readonly lease: Lease }) => this.#reclaimed(lease) };
     if (cacheAsksOthers) return this.#unlessRefused(tileBytes, { ...options, deadline: REFILL_DEADLINE_MILLIS });
     const left = this.#lender.claimableBytes - tileBytes;
-    return left >= BURSTS_LEFT_FREE * Math.max(...burstBytes) ? this.#lender.tryBorrow(tileBytes, options) : undefined;
+    return left >= BURSTS_LEFT_FREE * this.#largestBurst ? this.#lender.tryBorrow(tileBytes, options) : undefined;
   }
 
   async #unlessRefused(...[byteLength, options]: Parameters<Connection['borrow']>): Promise<Lease | undefined> {
@@ -120,7 +127,8 @@ export class ClusterApp {
     const byteLength = burstBytes[this.#bursts++ % burstBytes.length]!;
     const atMicros = this.#clock.monotonicMicros();
     try {
-      const lease = await this.#lender.borrow(byteLength, { deadline: BURST_DEADLINE_MILLIS });
+      const lease =
+        this.#lender.tryBorrow(byteLength) ?? (await this.#borrowWithRoom(byteLength, BURST_DEADLINE_MILLIS));
       lease.fill(FRAME);
       this.#lender.report(lease, atMicros);
       this.#frames.add(lease);
@@ -133,6 +141,22 @@ export class ClusterApp {
       this.#lender.reportRefused(byteLength, atMicros, error.refusal, this.#clock.monotonicMicros() - atMicros);
     }
     this.#later(this.#bursts % BURSTS_IN_A_ROW === 0 ? PAUSE_MICROS : ROW_GAP_MICROS, () => this.#burst());
+  }
+
+  /** A frame is worth more than tiles: nobody else is asked before as much of the own cache has gone. */
+  #borrowWithRoom(byteLength: number, deadline: number): Promise<Lease> {
+    this.#letGo(byteLength);
+    return this.#lender.borrow(byteLength, { deadline });
+  }
+
+  /** Releases the oldest tiles, until `byteLength` or all have gone. */
+  #letGo(byteLength: number): void {
+    let room = 0;
+    for (const tile of this.#tiles) {
+      if (room >= byteLength) break;
+      room += tile.byteLength;
+      this.#reclaimed(tile);
+    }
   }
 
   #later(micros: number, run: () => void | Promise<void>): void {

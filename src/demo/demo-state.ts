@@ -40,7 +40,7 @@ export interface DemoState {
   readonly refused: number;
   /** Given by other domains. */
   readonly movedBytes: number;
-  /** The latest, oldest first. */
+  /** The latest, in the order of their requests. */
   readonly bursts: readonly BurstLine[];
 }
 
@@ -113,7 +113,8 @@ function withBurst(state: DemoState, payload: ReportPayload<'event/burst'>): Dem
     servedAlone: state.servedAlone + (served && tierBytes.peer === 0 ? 1 : 0),
     refused: state.refused + (served ? 0 : 1),
     movedBytes: state.movedBytes + tierBytes.peer,
-    bursts: [...state.bursts.slice(1 - KEPT_BURSTS), line],
+    // A record waits for its local allocation, so it may come after later ones.
+    bursts: [...state.bursts, line].sort((a, b) => a.atMicros - b.atMicros).slice(-KEPT_BURSTS),
   };
 }
 

@@ -14,7 +14,7 @@ export function summaryText(summary: DriveSummary, palette: Palette): string {
     palette.strong('Where the memory came from, and what was held ready for it'),
     aligned([SOURCE_HEAD, ...summary.sizes.map(sourceRow)], palette),
     '',
-    ...notes(summary),
+    ...notes(summary).flatMap(wrapped),
   ];
   return `${parts.join('\n')}\n`;
 }
@@ -58,8 +58,7 @@ function notes({ served, refusals, probes, notCompared, idle, damagedLines }: Dr
   const missing = notCompared.reduce((sum, { n }) => sum + n, 0);
   if (probed > 0) {
     lines.push(
-      `Compared with ${probed} local allocations, timed in the same domain at quiet moments. Best local:`,
-      `${ways(probes)}. malloc: fresh pages, touched. Ratios are p50 over p50.`,
+      `Compared with ${probed} local allocations, timed in the same domain at quiet moments. Best local: ${ways(probes)}. malloc: fresh pages, touched. Ratios are p50 over p50.`,
     );
   }
   if (missing > 0)
@@ -95,6 +94,17 @@ function aligned([head = [], ...rows]: readonly (readonly string[])[], palette: 
   const line = (row: readonly string[]): string =>
     row.map((cell, column) => (column === 0 ? cell.padEnd(widths[0]!) : cell.padStart(widths[column]!))).join('  ');
   return [palette.faint(line(head)), ...rows.map(line)].join('\n');
+}
+
+/** In lines of at most 80 characters. */
+function wrapped(text: string): string[] {
+  const lines = [''];
+  for (const word of text.split(' ')) {
+    const longer = lines.at(-1) === '' ? word : `${lines.at(-1)} ${word}`;
+    if (longer.length <= 80) lines[lines.length - 1] = longer;
+    else lines.push(word);
+  }
+  return lines;
 }
 
 const NONE = '-';

@@ -92,7 +92,10 @@ describe('launching a program in a domain', () => {
     writeFileSync(join(cwd, 'hello'), '#!/bin/sh\necho hello from $(pwd)\n');
     chmodSync(join(cwd, 'hello'), 0o755);
     assert.equal(await (await launch('./hello', [], { cwd })).output, `hello from ${cwd}\n`);
-    assert.equal(await (await launch('hello', [], { cwd, env: { PATH: `nowhere:.:${PATH}` } })).output, `hello from ${cwd}\n`);
+    assert.equal(
+      await (await launch('hello', [], { cwd, env: { PATH: `nowhere:.:${PATH}` } })).output,
+      `hello from ${cwd}\n`,
+    );
   });
 
   it('says that a command is not found', async () => {

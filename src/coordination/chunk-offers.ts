@@ -1,0 +1,40 @@
+/**
+ * What the back end puts into a pair's ledger for the pair to claim, and takes back while nobody has. An offer is for the
+ * whole domain and ahead of need; a promise is for the session that asked.
+ */
+import { STATE, stateOf, wordOf } from '../control/layout.ts';
+import type { Ledger } from '../control/ledger.ts';
+import type { ChunkBooks } from './chunk-books.ts';
+
+/** Offers up to `most` clean free chunks to a pair. @returns how many. */
+export function offerFree(books: ChunkBooks, ledger: Ledger, pair: number, most: number): number {
+  let offered = 0;
+  for (; offered < most; offered++) {
+    const chunk = books.nextFree(most - offered);
+    if (chunk < 0 || !books.isClean(chunk)) break;
+    books.give(chunk, pair);
+    ledger.set(chunk, wordOf(STATE.offered));
+  }
+  return offered;
+}
+
+/** Takes up to `most` offers back that the pair has not claimed: clean and free again. @returns how many. */
+export function withdrawOffers(books: ChunkBooks, ledger: Ledger, pair: number, most: number): number {
+  let withdrawn = 0;
+  for (let chunk = 0; chunk < books.chunkCount && withdrawn < most; chunk++) {
+    if (books.ownerOf(chunk) !== pair || stateOf(ledger.peek(chunk)) !== STATE.offered) continue;
+    if (!ledger.move(chunk, wordOf(STATE.offered), wordOf(STATE.none))) continue;
+    books.takeBack(chunk, true);
+    withdrawn++;
+  }
+  return withdrawn;
+}
+
+/** Takes back what was promised to a session of a pair and that it has not claimed: clean and free again. */
+export function withdrawPromises(books: ChunkBooks, ledger: Ledger, pair: number, session: number): void {
+  const promised = wordOf(STATE.promised, session);
+  for (let chunk = 0; chunk < books.chunkCount; chunk++) {
+    if (books.ownerOf(chunk) !== pair || ledger.peek(chunk) !== promised) continue;
+    if (ledger.move(chunk, promised, wordOf(STATE.none))) books.takeBack(chunk, true);
+  }
+}
