@@ -10,7 +10,7 @@ import { EXIT, errorMessage, MemtideError } from './errors.ts';
  * it is called, so that `memtide --help` costs nothing.
  */
 const interrupted = new AbortController();
-for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => interrupted.abort(signal));
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => interrupted.abort(signal));
 
 const io: CommandIo = {
   stdout: process.stdout,
