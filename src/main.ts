@@ -44,7 +44,7 @@ const run = (action: () => Promise<number>): Promise<void> =>
 
 const program = new Command('memtide')
   .description(
-    'Moves memory between the domains of a small computer to where a burst of need is,\nat the latency of a local allocation.',
+    'Moves memory between the domains of a small computer to where a burst of need is, at the latency of a local allocation.',
   )
   .version(VERSION)
   .option('--debug', 'show stack traces and causes of errors')
