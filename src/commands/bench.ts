@@ -2,63 +2,71 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { systemClock } from '../clock.ts';
 import { EXIT, type ExitCode, MemtideError } from '../errors.ts';
-import { renderBench } from '../evaluation/bench/report.ts';
+import type { Progress } from '../evaluation/bench/bench-run.ts';
+import { reportText } from '../evaluation/bench/report.ts';
 import { runBench } from '../evaluation/bench/run.ts';
 import { MachineSource } from '../pressure/machine-source.ts';
-import { bytes, formatBytes, MIB } from '../units.ts';
+import { type Bytes, bytes } from '../units.ts';
 import type { CommandIo } from './io.ts';
 
 export interface BenchCommandOptions {
   readonly quick: boolean;
   readonly json: boolean;
+  /** Sizes of allocation in bytes. Default: 64 KiB to 256 MiB. */
+  readonly sizes?: readonly number[];
 }
 
-/** Less than this and the larger sizes say nothing. */
-const LEAST_BYTES = 512 * MIB;
+/** The bench must not be what makes the machine short of memory. */
+const SHARE_OF_FREE = 1 / 4;
+/** What the fast planes ask for; without the right to it they run as they are. */
+const NICE = -15;
 
 /** `memtide bench`: inter-domain memory beside every local way, in one run. @param mainModule to start agents with. */
 export async function benchCommand(options: BenchCommandOptions, io: CommandIo, mainModule: string): Promise<ExitCode> {
-  const memoryBytes = freeQuarter();
-  const scratchDir = fs.mkdtempSync(path.join(tmpfsFolder(), 'memtide-bench-'));
-  const show = progressLine(io);
+  const { quick, json, sizes } = options;
+  const scratchDir = fs.mkdtempSync(path.join(sharedMemoryFolder(), 'memtide-bench-'));
+  const progress = progressLine(io);
   try {
     const result = await runBench({
-      quick: options.quick,
+      quick,
       scratchDir,
-      memoryBytes,
+      memoryBytes: freeShare(),
       mainModule,
-      nice: -15,
+      nice: NICE,
       signal: io.signal,
-      progress: show,
+      progress: progress.show,
+      ...(sizes && { sizes }),
     });
-    show('', 1);
-    io.stdout.write(options.json ? `${JSON.stringify(result, null, 2)}\n` : `${renderBench(result)}\n`);
+    progress.end();
+    const colours = io.interactive && !io.env.NO_COLOR;
+    io.stdout.write(json ? `${JSON.stringify(result, null, 2)}\n` : reportText(result, { colours }));
     return EXIT.ok;
   } catch (error) {
-    if (io.signal.aborted) return EXIT.failed;
-    throw error;
+    progress.end();
+    if (!io.signal.aborted) throw error;
+    io.stderr.write('memtide: the bench was interrupted; everything it took has been given back\n');
+    return EXIT.failed;
   } finally {
     fs.rmSync(scratchDir, { recursive: true, force: true });
   }
 }
 
-/** A quarter of what is free: the bench must not be what makes the machine short of memory. */
-function freeQuarter(): ReturnType<typeof bytes> {
+function freeShare(): Bytes {
   const machine = new MachineSource({ clock: systemClock });
-  const available = machine.sample().availableBytes ?? 0;
+  const { availableBytes, missing } = machine.sample();
   machine.close();
-  const quarter = Math.floor(available / 4);
-  if (quarter >= LEAST_BYTES) return bytes(quarter);
+  if (availableBytes !== undefined) return bytes(Math.floor(availableBytes * SHARE_OF_FREE));
   throw new MemtideError({
     operation: 'run the bench',
-    expected: `${formatBytes(LEAST_BYTES * 4)} of free memory, of which it takes a quarter`,
-    actual: formatBytes(available),
-    remedy: 'end other programs',
+    expected: 'to read how much memory is free, of which it takes a quarter',
+    actual: missing?.map(({ source, reason }) => `${source}: ${reason}`).join('; ') ?? 'no reading',
+    remedy: 'mount /proc',
     exitCode: EXIT.unavailable,
   });
 }
 
-function tmpfsFolder(): string {
+/** The arena with base pages and the control files live here; the one with huge pages brings a tmpfs of its own. */
+function sharedMemoryFolder(): string {
   try {
     fs.accessSync('/dev/shm', fs.constants.W_OK);
     return '/dev/shm';
@@ -74,16 +82,23 @@ function tmpfsFolder(): string {
 }
 
 /** One redrawn line on a terminal, a line a step elsewhere; on standard error, so that the result can be piped. */
-function progressLine({ stderr, columns }: CommandIo): (step: string, share: number) => void {
-  const terminal = 'isTTY' in stderr && stderr.isTTY === true;
-  return (step, share) => {
-    if (terminal) stderr.write(`\r\u001b[K${step === '' ? '' : bar(step, share, Math.min(columns, 80))}`);
-    else if (step !== '') stderr.write(`${String(Math.round(share * 100)).padStart(3)} % ${step}\n`);
+function progressLine({ stderr, columns }: CommandIo): { readonly show: Progress; end(): void } {
+  if (!('isTTY' in stderr && stderr.isTTY === true)) {
+    return {
+      show: (step, share) => stderr.write(`${`${Math.round(share * 100)}`.padStart(3)} % ${step}\n`),
+      end: () => {},
+    };
+  }
+  const CLEAR = '\r\u001b[K';
+  return {
+    show: (step, share) => stderr.write(`${CLEAR}${bar(share)} ${step}`.slice(0, CLEAR.length + columns - 1)),
+    end: () => stderr.write(CLEAR),
   };
 }
 
-function bar(step: string, share: number, width: number): string {
-  const cells = Math.max(10, width - step.length - 10);
-  const full = Math.round(share * cells);
-  return `${'█'.repeat(full)}${'░'.repeat(cells - full)} ${step}`;
+const BAR_CELLS = 24;
+
+function bar(share: number): string {
+  const full = Math.round(share * BAR_CELLS);
+  return `${'█'.repeat(full)}${'░'.repeat(BAR_CELLS - full)}`;
 }

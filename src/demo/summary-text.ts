@@ -19,7 +19,7 @@ export function summaryText(summary: DriveSummary, palette: Palette): string {
   return `${parts.join('\n')}\n`;
 }
 
-const LATENCY_HEAD = ['burst', 'n', 'p50', 'max', 'best local', 'malloc', '÷best', '÷malloc'];
+const LATENCY_HEAD = ['burst', 'n', 'p50', 'max', 'best local', 'malloc', 'probes', '÷best', '÷malloc'];
 function latencyRow(size: SizeSummary): string[] {
   const { served, totalP50Micros, totalMaxMicros, compared } = size;
   return [
@@ -29,6 +29,7 @@ function latencyRow(size: SizeSummary): string[] {
     microsText(totalMaxMicros),
     microsText(compared?.bestP50Micros),
     microsText(compared?.freshP50Micros),
+    String(compared?.probes ?? 0),
     compared ? ratioText(compared.toBest) : NONE,
     compared ? ratioText(compared.toFresh) : NONE,
   ];
@@ -52,13 +53,21 @@ function sourceRow(size: SizeSummary): string[] {
   ];
 }
 
-function notes({ served, refusals, probes, notCompared, idle, damagedLines }: DriveSummary): string[] {
+/** A local allocation at a busy moment takes several times as long: fewer than this and one such decides the ratio. */
+const FEWEST_PROBES = 5;
+
+function notes({ sizes, served, refusals, probes, notCompared, idle, damagedLines }: DriveSummary): string[] {
   const lines: string[] = [];
   const probed = probes.warm + probes.huge;
   const missing = notCompared.reduce((sum, { n }) => sum + n, 0);
   if (probed > 0) {
     lines.push(
       `Compared with ${probed} local allocations, timed in the same domain at quiet moments. Best local: ${ways(probes)}. malloc: fresh pages, touched. Ratios are p50 over p50.`,
+    );
+  }
+  if (sizes.some(({ compared }) => compared && compared.probes < FEWEST_PROBES)) {
+    lines.push(
+      `With fewer than ${FEWEST_PROBES} probes a ratio is a hint: one busy moment decides it. memtide bench measures each many times.`,
     );
   }
   if (missing > 0)
@@ -112,6 +121,6 @@ const microsText = (value: number | undefined): string => (value === undefined ?
 const percentText = (share: number | undefined): string =>
   share === undefined ? NONE : `${(100 * share).toFixed(0)} %`;
 const mebibytesText = (bytes: number): string => `${(bytes / MIB).toFixed(0)} MiB`;
-/** `4 MiB` when all were of this size, else the range. */
+/** `4 MiB` when all were of this size, else `4 MiB+`: from there up to the next row. */
 const sizeText = ({ fromBytes, toBytes }: SizeSummary): string =>
-  fromBytes === toBytes ? formatBytes(fromBytes) : `${formatBytes(fromBytes)} to ${formatBytes(toBytes)}`;
+  fromBytes === toBytes ? formatBytes(fromBytes) : `${formatBytes(fromBytes)}+`;

@@ -44,6 +44,8 @@ export interface SizeSummary {
 /** The served bursts that have a local allocation of the same size beside them. */
 export interface Comparison {
   readonly n: number;
+  /** Different local allocations behind them: one serves many bursts of its size. */
+  readonly probes: number;
   readonly bestP50Micros: number;
   readonly freshP50Micros: number;
   /** p50 of these bursts over p50 of the local way. */
@@ -105,7 +107,14 @@ function compare(served: readonly BurstRecord[]): Comparison | undefined {
   const best = median(pairs.map(({ probe }) => probe.bestMicros));
   const fresh = median(pairs.map(({ probe }) => probe.freshMicros));
   if (total === undefined || best === undefined || fresh === undefined) return undefined;
-  return { n: pairs.length, bestP50Micros: best, freshP50Micros: fresh, toBest: total / best, toFresh: total / fresh };
+  return {
+    n: pairs.length,
+    probes: differentProbes(served).size,
+    bestP50Micros: best,
+    freshP50Micros: fresh,
+    toBest: total / best,
+    toFresh: total / fresh,
+  };
 }
 
 function tierShares(served: readonly BurstRecord[]): Record<Tier, number> {
@@ -117,14 +126,19 @@ function tierShares(served: readonly BurstRecord[]): Record<Tier, number> {
   >;
 }
 
-/** One probe serves many bursts of its size, so each is counted once. */
 function probesOf(served: readonly BurstRecord[]): { warm: number; huge: number } {
-  const ways = new Map<string, Extract<LocalProbe, { kind: 'measured' }>['bestWay']>();
-  for (const { domain, requestedBytes, probe } of served) {
-    if (probe?.kind === 'measured') ways.set([domain, requestedBytes, probe.freshMicros].join(), probe.bestWay);
-  }
-  const count = (way: string): number => [...ways.values()].filter((each) => each === way).length;
+  const ways = [...differentProbes(served).values()];
+  const count = (way: string): number => ways.filter(({ bestWay }) => bestWay === way).length;
   return { warm: count('warm'), huge: count('huge') };
+}
+
+/** One probe serves many bursts of its size and domain, so each is counted once. */
+function differentProbes(served: readonly BurstRecord[]): Map<string, Extract<LocalProbe, { kind: 'measured' }>> {
+  const probes = new Map<string, Extract<LocalProbe, { kind: 'measured' }>>();
+  for (const { domain, requestedBytes, probe } of served) {
+    if (probe?.kind === 'measured') probes.set([domain, requestedBytes, probe.freshMicros].join(), probe);
+  }
+  return probes;
 }
 
 function idleOf({ idle, poolBytes }: Drive): IdleSummary | undefined {

@@ -125,7 +125,7 @@ function pressure({ state, palette }: ViewFrame, columns: number): string[] {
     : 'not known: this kernel tells no PSI, or has not yet';
   const share = served === 0 ? '-' : `${((100 * servedAlone) / served).toFixed(0)} %`;
   const refusals = `${refused} refused`;
-  const counts = `${served} served, ${share} without waiting for another domain, `;
+  const counts = `${served} served, ${share} without a donor, `;
   return [
     'pressure'.padEnd(LABEL_WIDTH) + cut(stalls, columns - LABEL_WIDTH),
     'bursts'.padEnd(LABEL_WIDTH) +
@@ -197,8 +197,11 @@ function fitting(columns: number): readonly Column[] {
 }
 
 function footer({ scene, palette }: ViewFrame, columns: number): string[] {
-  const broker = scene.brokerUrl === undefined ? '' : `   ${scene.brokerUrl}`;
-  return [palette.faint(cut(`memtide status --run-dir ${scene.runDir}${broker}`, columns))];
+  const status = `memtide status --run-dir ${scene.runDir}`;
+  // Half an address is none.
+  const withBroker = `${status}   ${scene.brokerUrl}`;
+  const whole = scene.brokerUrl !== undefined && withBroker.length <= columns;
+  return [palette.faint(cut(whole ? withBroker : status, columns))];
 }
 
 const roundToMib = (bytes: number): number => Math.round(bytes / MIB) * MIB;

@@ -4,15 +4,18 @@ import type { ArenaFacts } from '../../coordination/backend-service.ts';
 import type { PlaneFigure } from '../../coordination/plane-thread.ts';
 import { RunFiles } from '../../coordination/run-files.ts';
 import type { HugePages } from '../../platforms/arena/arena-file.ts';
-import { type Bytes, MIB } from '../../units.ts';
+import type { Bytes } from '../../units.ts';
 import type { HostStart } from './bench-host.ts';
 import { BenchChild } from './child.ts';
+import { processCpuMicros } from './cpu-time.ts';
+import { CHUNK_BYTES } from './plan.ts';
 
 /** Names of the three domains: two that trade memory, and one that only shakes hands. */
 const RECIPIENT = 'recipient';
 const DONOR = 'donor';
 export const PROBE = 'probe';
-export const CHUNK_BYTES = 2 * MIB;
+/** How long memory may take to come back before the bench is taken to hang. */
+const WAIT_MILLIS = 20_000;
 
 /**
  * The machine that is measured: a back end, the front ends of two domains and a donor application, each a process of
@@ -27,7 +30,8 @@ export class BenchMachine {
   app!: Connection;
   arena!: ArenaFacts;
   connectMicros = 0;
-  readonly #arenaBytes: Bytes;
+  connectCpuMicros = 0;
+  readonly arenaBytes: Bytes;
   readonly #hugePages: HugePages;
   readonly #nice: number | undefined;
 
@@ -38,13 +42,13 @@ export class BenchMachine {
     readonly nice?: number;
   }) {
     this.runDir = options.runDir;
-    this.#arenaBytes = options.arenaBytes;
+    this.arenaBytes = options.arenaBytes;
     this.#hugePages = options.hugePages;
     this.#nice = options.nice;
   }
 
   get chunkCount(): number {
-    return Math.floor(this.#arenaBytes / CHUNK_BYTES);
+    return Math.floor(this.arenaBytes / CHUNK_BYTES);
   }
 
   async start(): Promise<void> {
@@ -55,7 +59,7 @@ export class BenchMachine {
       role: 'backend',
       options: {
         runDir: this.runDir,
-        arenaBytes: this.#arenaBytes,
+        arenaBytes: this.arenaBytes,
         chunkBytes: CHUNK_BYTES,
         hugePages: this.#hugePages,
         lock: true,
@@ -77,8 +81,11 @@ export class BenchMachine {
     this.#children.push(this.#donor);
     await this.#donor.call({ call: 'connect', socket: files.domain(DONOR).socket });
     const before = performance.now();
+    const cpuBefore = process.cpuUsage();
     this.app = await openConnection(files.domain(RECIPIENT).socket);
     this.connectMicros = (performance.now() - before) * 1000;
+    const { user, system } = process.cpuUsage(cpuBefore);
+    this.connectCpuMicros = user + system;
   }
 
   /** Gives the recipient's domain that many chunks as reserve, and waits until they are there, warm and scrubbed. */
@@ -89,9 +96,14 @@ export class BenchMachine {
     if (chunks > 0) await this.#until(() => this.app.claimableBytes >= chunks * CHUNK_BYTES);
   }
 
-  /** Lets the donor fill its cache, so that a request of the recipient must go to it. */
+  /** Lets the donor's cache take all memory there is, so that a request of the recipient must go to it. */
   async fillDonor(leaseBytes: number): Promise<void> {
-    await this.#donor.call({ call: 'fill', leaseBytes: Math.max(leaseBytes, CHUNK_BYTES) });
+    await this.#fillUp({ leaseBytes: Math.max(leaseBytes, CHUNK_BYTES), revocable: true });
+  }
+
+  /** Lets the donor hold all memory there is and let go of none. */
+  async exhaust(): Promise<void> {
+    await this.#fillUp({ leaseBytes: CHUNK_BYTES, revocable: false });
   }
 
   async drainDonor(): Promise<void> {
@@ -103,12 +115,13 @@ export class BenchMachine {
     await this.#until(() => this.app.claimableBytes >= byteLength);
   }
 
-  recipientFigures(): Promise<Record<PlaneFigure, number>> {
-    return this.#recipient.call({ call: 'figures' });
+  /** CPU time that front end and back end have used, all their threads, in microseconds. */
+  backgroundCpuMicros(): number {
+    return processCpuMicros(this.#recipient.pid) + processCpuMicros(this.#backend.pid);
   }
 
-  backendFigures(): Promise<Record<PlaneFigure, number>> {
-    return this.#backend.call({ call: 'figures' });
+  recipientFigures(): Promise<Record<PlaneFigure, number>> {
+    return this.#recipient.call({ call: 'figures' });
   }
 
   async stop(): Promise<void> {
@@ -140,8 +153,16 @@ export class BenchMachine {
     return child;
   }
 
+  /** What the recipient has just released takes a moment to reach the pool: asks until the donor holds everything. */
+  async #fillUp(how: { readonly leaseBytes: number; readonly revocable: boolean }): Promise<void> {
+    const giveUp = performance.now() + WAIT_MILLIS;
+    while ((await this.#donor.call<number>({ call: 'fill', ...how })) < this.chunkCount * CHUNK_BYTES) {
+      if (performance.now() > giveUp) throw new Error('the bench waited 20 s for the donor to hold everything');
+    }
+  }
+
   async #until(condition: () => boolean): Promise<void> {
-    const giveUp = performance.now() + 20_000;
+    const giveUp = performance.now() + WAIT_MILLIS;
     while (!condition()) {
       if (performance.now() > giveUp) throw new Error('the bench waited 20 s for memory to come back');
       await new Promise((resolve) => setImmediate(resolve));

@@ -28,7 +28,8 @@ export class BenchChild {
   async call<Answer>(message: object): Promise<Answer> {
     const reply = await new Promise<{ answer?: Answer; error?: string }>((resolve) => {
       this.#settle = resolve;
-      this.#child.send(message);
+      if (this.#child.connected) this.#child.send(message);
+      else resolve({ error: 'the process has ended' });
     });
     if (reply.error !== undefined) {
       throw new MemtideError({ operation: `run the bench's ${this.#name}`, actual: reply.error });
@@ -37,7 +38,7 @@ export class BenchChild {
   }
 
   async stop(): Promise<void> {
-    if (this.#child.exitCode !== null) return;
+    if (this.#child.exitCode !== null || this.#child.signalCode !== null) return;
     const ended = once(this.#child, 'exit');
     if (this.#child.connected) this.#child.disconnect();
     await ended;

@@ -1,24 +1,20 @@
 import fs from 'node:fs';
 import os from 'node:os';
-import { formatBytes } from '../../units.ts';
+import type { BenchEnvironment } from './result.ts';
 
-/** Everything about the machine that a latency depends on. What cannot be read is `undefined`. */
-export interface BenchEnvironment {
-  readonly date: string;
-  readonly cpu: string;
-  readonly cores: number;
-  readonly arch: string;
-  readonly kernel: string;
-  readonly node: string;
-  readonly memory_mib: number;
-  readonly page_bytes: number;
-  readonly thp: string | undefined;
-  readonly thp_shmem: string | undefined;
-  readonly huge_page_bytes: number | undefined;
-  readonly last_level_cache_bytes: number;
-  readonly load_1min: number;
-  readonly malloc: string;
-}
+/** What the machine itself tells; the rest of the environment is the run's own. */
+export type MachineFacts = Omit<
+  BenchEnvironment,
+  | 'arena_mib'
+  | 'arena_huge'
+  | 'arena_huge_reason'
+  | 'arena_locked'
+  | 'chunk_bytes'
+  | 'cold_bytes'
+  | 'doorbell'
+  | 'fast_plane_nice'
+  | 'quick'
+>;
 
 const read = (file: string): string | undefined => {
   try {
@@ -47,7 +43,7 @@ function pageBytes(): number {
   return Number(/^KernelPageSize:\s+(\d+) kB$/m.exec(smaps)?.[1] ?? 4) * 1024;
 }
 
-export function benchEnvironment(): BenchEnvironment {
+export function machineFacts(): MachineFacts {
   const thp = '/sys/kernel/mm/transparent_hugepage';
   const huge = read(`${thp}/hpage_pmd_size`);
   return {
@@ -66,13 +62,4 @@ export function benchEnvironment(): BenchEnvironment {
     load_1min: os.loadavg()[0]!,
     malloc: 'glibc; mmap threshold 32 KiB for local-fresh, 32 MiB for local-warm',
   };
-}
-
-export function describeEnvironment(e: BenchEnvironment): string {
-  return [
-    `${e.cpu}, ${e.cores} cores, ${e.memory_mib} MiB, ${e.arch}, Linux ${e.kernel}, Node ${e.node}`,
-    `pages ${formatBytes(e.page_bytes)}, huge ${e.huge_page_bytes ? formatBytes(e.huge_page_bytes) : 'none'}, ` +
-      `transparent huge pages ${e.thp ?? 'off'} (shared memory: ${e.thp_shmem ?? 'off'}), ` +
-      `last-level cache ${formatBytes(e.last_level_cache_bytes)}, load ${e.load_1min.toFixed(2)}`,
-  ].join('\n');
 }

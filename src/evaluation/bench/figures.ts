@@ -1,128 +1,139 @@
-import { MIB } from '../../units.ts';
-import type { BenchResult } from './run.ts';
+import { formatBytes, MIB } from '../../units.ts';
+import type { BenchResult, Cache } from './result.ts';
 
-/** A claim with its bound: what was measured at the worst size, what is promised, and what is aimed at. */
+/** What memtide promises, taken out of a result. Pure: the same result gives the same figures. */
 export interface Figure {
   readonly name: string;
-  /** The worst over the sizes that count; `undefined` when it was not measured. */
-  readonly measured: number | undefined;
-  readonly where: string | undefined;
+  readonly unit: '' | 'µs' | '%' | 'MiB';
+  /** The worst over the sizes that count; absent when it was not measured. */
+  readonly measured?: number;
+  /** Where the true value lies with a confidence of 95 %, if that is known. */
+  readonly interval?: readonly [low: number, high: number];
+  /** The size, and cache state, at which it was worst. */
+  readonly where?: string;
+  /** Samples behind it: the fewest, if it is made of several rows. */
+  readonly n?: number;
+  /** Upper bounds: what is promised, and what is aimed at. */
   readonly atLeast: number;
   readonly aim: number;
-  readonly unit: string;
 }
 
-interface Worst {
-  readonly measured: number | undefined;
-  readonly where: string | undefined;
+export type Verdict = 'aim' | 'met' | 'unclear' | 'missed' | 'not measured';
+
+/** A bound inside the interval can be called neither met nor missed. */
+export function verdictOf({ measured, interval, atLeast, aim }: Figure): Verdict {
+  if (measured === undefined) return 'not measured';
+  const [low, high] = interval ?? [measured, measured];
+  if (high <= aim) return 'aim';
+  if (high <= atLeast) return 'met';
+  return low <= atLeast ? 'unclear' : 'missed';
 }
 
-/** Takes the promises of memtide out of a result. Pure: the same result gives the same figures. */
+type Bounds = Pick<Figure, 'name' | 'unit' | 'atLeast' | 'aim'>;
+/** A row's p50 with its number of samples. */
+interface Median {
+  readonly micros: number;
+  readonly n: number;
+}
+
 export function figuresOf(result: BenchResult): Figure[] {
   const { rows, background, handshake, agent } = result;
-  const p50 = (name: string, bytes: number, cache?: 'hot' | 'cold'): number | undefined =>
-    rows.find((row) => row.case === name && row.bytes === bytes && row.cache === cache)?.p50_us;
-  const sizes = [...new Set(rows.map((row) => row.bytes))].sort((a, b) => a - b);
-  const between = (from: number, to: number): number[] => sizes.filter((size) => size >= from && size <= to);
-  const bestLocal = (size: number): number | undefined => {
-    const ways = [p50('local-warm', size, 'hot'), p50('local-pool', size, 'cold'), p50('local-huge', size)];
-    // Warm reuse of a chunk that is hot in the cache is no peer of cold memory; see test/bench/README.md.
-    return least([ways[1], ways[2]]) ?? least(ways);
+  const p50 = (name: string, bytes: number, cache?: Cache): Median | undefined => {
+    const row = rows.find((one) => one.case === name && one.bytes === bytes && one.cache === cache);
+    return row && { micros: row.p50_us, n: row.n };
   };
-  const ratio = (a: number | undefined, b: number | undefined): number | undefined =>
-    a === undefined || b === undefined ? undefined : a / b;
-  const tier1 = (size: number): number | undefined => p50('tier1', size, 'cold');
+  const tier1 = (size: number): Median | undefined => p50('tier1', size, 'cold');
+  const bestLocal = (size: number): Median | undefined =>
+    least([p50('local-warm', size, 'cold'), p50('local-pool', size, 'cold'), p50('local-huge', size)]);
+  const withBackground = (size: number): Median | undefined => {
+    const own = tier1(size);
+    const cost = background.by_size.find(({ bytes }) => bytes === size)?.cpu_us_per_mib;
+    return own && cost !== undefined ? { ...own, micros: own.micros + (cost * size) / MIB } : undefined;
+  };
+  const fresh = (size: number): Median | undefined => p50('local-fresh', size);
+  const sizes = [...new Set(rows.map((row) => row.bytes))];
+  const ratio = (
+    bounds: Omit<Bounds, 'unit'>,
+    from: number,
+    of: (size: number) => Median | undefined,
+    to: (size: number) => Median | undefined,
+  ): Figure => ({
+    ...bounds,
+    unit: '',
+    ...worstRatio(
+      sizes.filter((size) => size >= from && size <= 64 * MIB),
+      of,
+      to,
+    ),
+  });
 
   return [
+    worstGap({ name: 'tier1 − touch-only, up to 4 MiB', unit: 'µs', atLeast: 20, aim: 2 }, result, 0, 4 * MIB),
+    worstGap({ name: 'tier1 − touch-only, 16–256 MiB', unit: 'µs', atLeast: 20, aim: 2 }, result, 16 * MIB, 256 * MIB),
+    ratio({ name: 'tier1 ÷ best local way, cold, 1–64 MiB', atLeast: 1.25, aim: 1 }, MIB, tier1, bestLocal),
+    ratio({ name: 'tier1 ÷ local-fresh, cold, 1–64 MiB', atLeast: 0.35, aim: 0.12 }, MIB, tier1, fresh),
+    ratio(
+      { name: '(tier1 + background CPU) ÷ local-fresh, 1–64 MiB', atLeast: 1.3, aim: 1 },
+      MIB,
+      withBackground,
+      fresh,
+    ),
+    ratio(
+      { name: 'tier2 ÷ local-huge, 4–64 MiB', atLeast: 2, aim: 1.2 },
+      4 * MIB,
+      (size) => p50('tier2', size),
+      (size) => p50('local-huge', size),
+    ),
+    ratio(
+      { name: 'tier2-4k ÷ local-fresh, 4–64 MiB', atLeast: 0.6, aim: 0.25 },
+      4 * MIB,
+      (size) => p50('tier2-4k', size),
+      fresh,
+    ),
     {
-      name: 'tier1 − touch-only, median of pairs',
-      ...worstGap(result.tier1_minus_touch_us),
-      atLeast: 20,
-      aim: 2,
-      unit: ' µs',
-    },
-    {
-      name: 'tier1 ÷ best local way, cold, 1–64 MiB',
-      ...worst(between(MIB, 64 * MIB), (size) => ratio(tier1(size), bestLocal(size))),
-      atLeast: 1.25,
-      aim: 1,
-      unit: '',
-    },
-    {
-      name: 'tier1 ÷ local-fresh, cold, 1–64 MiB',
-      ...worst(between(MIB, 64 * MIB), (size) => ratio(tier1(size), p50('local-fresh', size))),
-      atLeast: 0.35,
-      aim: 0.12,
-      unit: '',
-    },
-    {
-      name: '(tier1 + background CPU) ÷ local-fresh, 1–64 MiB',
-      ...worst(between(MIB, 64 * MIB), (size) => {
-        const own = tier1(size);
-        return ratio(own && own + (background.cpu_us_per_mib * size) / MIB, p50('local-fresh', size));
-      }),
-      atLeast: 1.3,
-      aim: 1,
-      unit: '',
-    },
-    {
-      name: 'tier2 ÷ local-huge, 4–64 MiB',
-      ...worst(between(4 * MIB, 64 * MIB), (size) => ratio(p50('tier2', size), p50('local-huge', size))),
-      atLeast: 2,
-      aim: 1.2,
-      unit: '',
-    },
-    {
-      name: 'tier2-4k ÷ local-fresh, 4–64 MiB',
-      ...worst(between(4 * MIB, 64 * MIB), (size) => ratio(p50('tier2-4k', size), p50('local-fresh', size))),
-      atLeast: 0.6,
-      aim: 0.25,
-      unit: '',
-    },
-    {
-      name: 'handshake ÷ bare futex ping-pong',
+      ...{ name: 'handshake ÷ bare futex ping-pong', unit: '', atLeast: 2.5, aim: 1.3 },
       measured: handshake.ratio_p50,
-      where: undefined,
-      atLeast: 2.5,
-      aim: 1.3,
-      unit: '',
+      n: handshake.n,
     },
-    { name: 'idle agent: CPU', measured: agent?.cpu_percent, where: undefined, atLeast: 1, aim: 0.2, unit: ' %' },
-    {
-      name: 'idle agent: memory above idle Node',
-      measured: agent?.rss_mib,
-      where: undefined,
-      atLeast: 30,
-      aim: 15,
-      unit: ' MiB',
-    },
+    { name: 'idle agent: CPU of a core', unit: '%', atLeast: 1, aim: 0.2, ...measuredBy(agent?.cpu_percent) },
+    { name: 'idle agent: memory', unit: 'MiB', atLeast: 30, aim: 15, ...measuredBy(agent?.rss_mib) },
   ];
 }
 
-const least = (values: ReadonlyArray<number | undefined>): number | undefined => {
-  const known = values.filter((value) => value !== undefined);
-  return known.length === 0 ? undefined : Math.min(...known);
-};
+const measuredBy = (value: number | undefined): { measured?: number } =>
+  value === undefined ? {} : { measured: value };
 
-function worst(sizes: readonly number[], of: (size: number) => number | undefined): Worst {
-  let measured: number | undefined;
-  let where: string | undefined;
+const least = (ways: ReadonlyArray<Median | undefined>): Median | undefined =>
+  ways.reduce((best, way) => (way && (!best || way.micros < best.micros) ? way : best), undefined);
+
+function worstRatio(
+  sizes: readonly number[],
+  of: (size: number) => Median | undefined,
+  to: (size: number) => Median | undefined,
+): Pick<Figure, 'measured' | 'where' | 'n'> {
+  let worst: { measured: number; where: string; n: number } | undefined;
   for (const size of sizes) {
-    const value = of(size);
-    if (value === undefined || (measured !== undefined && value <= measured)) continue;
-    measured = value;
-    where = `${size / MIB} MiB`;
+    const above = of(size);
+    const below = to(size);
+    if (!above || !below) continue;
+    const measured = above.micros / below.micros;
+    if (!worst || measured > worst.measured)
+      worst = { measured, where: formatBytes(size), n: Math.min(above.n, below.n) };
   }
-  return { measured, where };
+  return worst ?? {};
 }
 
-function worstGap(gaps: BenchResult['tier1_minus_touch_us']): Worst {
-  let measured: number | undefined;
-  let where: string | undefined;
-  for (const gap of gaps) {
-    if (measured !== undefined && gap.p50_us <= measured) continue;
-    measured = gap.p50_us;
-    where = `${gap.bytes / MIB} MiB, ${gap.cache}`;
-  }
-  return { measured, where };
+/** The gap that speaks most clearly against the promise; where none does, the largest. */
+function worstGap(bounds: Bounds, { tier1_minus_touch_us }: BenchResult, from: number, to: number): Figure {
+  const gaps = tier1_minus_touch_us.filter(({ bytes }) => bytes >= from && bytes <= to);
+  const missed = gaps.filter(({ low_us }) => low_us > bounds.atLeast);
+  const [worst] = [...(missed.length > 0 ? missed : gaps)].sort((a, b) => b.p50_us - a.p50_us);
+  if (!worst) return bounds;
+  return {
+    ...bounds,
+    measured: worst.p50_us,
+    interval: [worst.low_us, worst.high_us],
+    where: `${formatBytes(worst.bytes)} ${worst.cache}`,
+    n: worst.n,
+  };
 }

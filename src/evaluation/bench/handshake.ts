@@ -8,18 +8,7 @@ import { DomainFiles, RunFiles } from '../../coordination/run-files.ts';
 import { summarize } from '../../latency/percentiles.ts';
 import { mapFile, wordsOf } from '../../native/mapping.ts';
 import { PROBE } from './bench-machine.ts';
-
-export interface HandshakeResult {
-  readonly n: number;
-  readonly p50_us: number;
-  readonly p99_us: number | undefined;
-  readonly max_us: number;
-  readonly futex_p50_us: number;
-  readonly futex_p99_us: number | undefined;
-  readonly ratio_p50: number;
-  /** The same, to a back end that is still awake from the request before. */
-  readonly busy_p50_us: number;
-}
+import type { HandshakeResult } from './result.ts';
 
 const BATCH = 100;
 /** From "about to sleep" to asleep. */
@@ -29,7 +18,7 @@ const SETTLE_MILLIS = 0.03;
  * The handshake: a request through the ring and the doorbell to the back end's fast plane and its answer back, beside a
  * bare futex ping-pong between the same two threads, in alternating batches.
  */
-export async function measureHandshake(runDir: string, rounds: number): Promise<HandshakeResult> {
+export async function measureHandshake(runDir: string, rounds: number, signal: AbortSignal): Promise<HandshakeResult> {
   const link = await BackendLink.open(new RunFiles(runDir).backendSocket);
   try {
     const welcome = await link.hello(PROBE);
@@ -75,6 +64,7 @@ export async function measureHandshake(runDir: string, rounds: number): Promise<
     pingPong();
     futexes.length = 0;
     while (shakes.length < rounds) {
+      signal.throwIfAborted();
       for (let id = 0; id < BATCH; id++) {
         untilAsleep();
         shakes.push(shake(id));
@@ -88,10 +78,10 @@ export async function measureHandshake(runDir: string, rounds: number): Promise<
     return {
       n: mine.n,
       p50_us: mine.p50,
-      p99_us: mine.p99,
+      ...(mine.p99 === undefined ? {} : { p99_us: mine.p99 }),
       max_us: mine.max,
       futex_p50_us: bare.p50,
-      futex_p99_us: bare.p99,
+      ...(bare.p99 === undefined ? {} : { futex_p99_us: bare.p99 }),
       ratio_p50: mine.p50 / bare.p50,
       busy_p50_us: summarize(busy)!.p50,
     };

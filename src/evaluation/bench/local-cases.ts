@@ -1,10 +1,11 @@
+import { MemtideError } from '../../errors.ts';
 import {
+  errnoName,
   free,
   M_MMAP_THRESHOLD,
   M_TOP_PAD,
   M_TRIM_THRESHOLD,
   MADV_HUGEPAGE,
-  MADV_NOHUGEPAGE,
   MAP_ANONYMOUS,
   MAP_POPULATE,
   MAP_PRIVATE,
@@ -17,37 +18,20 @@ import {
   munmap,
   PROT_READ_WRITE,
 } from '../../native/libc.ts';
-import { KIB, MIB, roundUp } from '../../units.ts';
+import { formatBytes, KIB, MIB, roundUp } from '../../units.ts';
+import { microsSince, type TimedCase } from './timed-case.ts';
 
-/**
- * What a process can do without memtide. Each case times one allocation of `bytes` up to the last byte written, and
- * tidies up outside the timed part.
- */
-export interface TimedCase {
-  readonly name: string;
-  readonly cache: 'hot' | 'cold' | undefined;
-  /** Sizes it has a meaning for. */
-  fits(bytes: number): boolean;
-  /** Makes ready outside the timed part. */
-  prepare?(bytes: number): void | Promise<void>;
-  /** @returns microseconds. */
-  sample(bytes: number): number | Promise<number>;
-  /** Tidies up outside the timed part. */
-  finish?(bytes: number): void | Promise<void>;
-}
-
+/** What a process can do without memtide, each time with memory that it does not hold: from the kernel, from malloc. */
 const HUGE = 2 * MIB;
 /** Requests of this size and above get a mapping of their own, so every size of the bench is fresh. */
 const FRESH_THRESHOLD = 32 * KIB;
 /** The largest threshold that glibc accepts on 64-bit machines; above it, nothing is ever reused. */
 const WARM_THRESHOLD = 32 * MIB;
-
-const microsSince = (before: number): number => (performance.now() - before) * 1000;
+const DEFAULT_TRIM = 128 * KIB;
 
 /** malloc and touch of fresh pages, mmap threshold fixed. */
 export const localFresh: TimedCase = {
   name: 'local-fresh',
-  cache: undefined,
   fits: () => true,
   prepare: () => {
     mallopt(M_MMAP_THRESHOLD, FRESH_THRESHOLD);
@@ -56,7 +40,7 @@ export const localFresh: TimedCase = {
   },
   sample(bytes) {
     const before = performance.now();
-    const at = malloc(bytes);
+    const at = allocate(bytes);
     memset(at, 1, bytes);
     const micros = microsSince(before);
     free(at);
@@ -67,11 +51,10 @@ export const localFresh: TimedCase = {
 /** mmap with MAP_POPULATE, then touch: the faults are taken in one system call. */
 export const localPopulate: TimedCase = {
   name: 'local-populate',
-  cache: undefined,
   fits: () => true,
   sample(bytes) {
     const before = performance.now();
-    const at = mmap(0, bytes, PROT_READ_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+    const at = map(bytes, MAP_POPULATE);
     memset(at, 1, bytes);
     const micros = microsSince(before);
     munmap(at, bytes);
@@ -82,11 +65,10 @@ export const localPopulate: TimedCase = {
 /** Fresh transparent huge pages, asked for with madvise. */
 export const localHuge: TimedCase = {
   name: 'local-huge',
-  cache: undefined,
   fits: (bytes) => bytes >= HUGE,
   sample(bytes) {
     const before = performance.now();
-    const at = mmap(0, bytes + HUGE, PROT_READ_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    const at = map(bytes + HUGE);
     const aligned = roundUp(at, HUGE);
     madvise(aligned, bytes, MADV_HUGEPAGE);
     memset(aligned, 1, bytes);
@@ -102,100 +84,87 @@ export const localWarm: TimedCase = {
   cache: 'hot',
   fits: () => true,
   prepare(bytes) {
-    mallopt(M_MMAP_THRESHOLD, WARM_THRESHOLD);
-    mallopt(M_TRIM_THRESHOLD, 1 << 30);
-    const at = malloc(bytes);
+    keepFreed();
+    const at = allocate(bytes);
     memset(at, 1, bytes);
     free(at);
   },
   sample(bytes) {
     const before = performance.now();
-    const at = malloc(bytes);
+    const at = allocate(bytes);
     memset(at, 1, bytes);
     const micros = microsSince(before);
     free(at);
     return micros;
   },
-  finish() {
-    mallopt(M_TRIM_THRESHOLD, 128 * KIB);
-    mallocTrim(0); // or local-fresh would be given these warm pages
-  },
+  finish: forgetFreed,
 };
 
-/** Private memory of the process, touched once before: for `touch-only` and `local-pool`. */
-export class PrivateRegion {
-  readonly address: number;
-  readonly byteLength: number;
-  #next = 0;
-
-  /** @param huge whether its pages are huge; to compare like with like, those of the arena decide. */
-  constructor(byteLength: number, huge: boolean) {
-    const at = mmap(0, byteLength + HUGE, PROT_READ_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    this.address = roundUp(at, HUGE);
-    this.byteLength = byteLength;
-    madvise(this.address, byteLength, huge ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
-    memset(this.address, 0, byteLength);
-  }
-
-  /** The next stretch of `bytes`, going round. */
-  rotate(bytes: number): number {
-    const start = this.#next + bytes > this.byteLength ? 0 : this.#next;
-    this.#next = start + bytes;
-    return this.address + start;
-  }
-}
-
-/** Zeroes memory of this process on another thread, as a scrubber would: the caches are then in the same state. */
-export type ZeroElsewhere = (address: number, length: number) => Promise<void>;
-
 /**
- * Writing to memory that is resident and mapped: the floor under every allocation.
- * Hot: the same stretch again. Cold: going round through a region of at least four last-level caches.
+ * The same with memory that has left the caches: of a ring of blocks, the one that was written to longest ago is freed,
+ * and is then the only one of its size that malloc can reuse.
+ * @param coldBytes the least that the ring holds.
  */
-export function touchOnly(region: PrivateRegion, cache: 'hot' | 'cold', zero: ZeroElsewhere): TimedCase {
-  let address = region.address;
+export function localWarmCold(coldBytes: number): TimedCase {
+  const ring: number[] = [];
+  let at = 0;
   return {
-    name: 'touch-only',
-    cache,
-    fits: (bytes) => bytes <= region.byteLength,
-    async prepare(bytes) {
-      address = cache === 'hot' ? region.address : region.rotate(bytes);
-      if (cache === 'hot') await zero(address, bytes);
+    name: 'local-warm',
+    cache: 'cold',
+    fits: (bytes) => bytes < WARM_THRESHOLD,
+    prepare(bytes) {
+      keepFreed();
+      for (const blocks = Math.ceil(coldBytes / bytes) + 1; ring.length < blocks; ) {
+        const block = allocate(bytes);
+        memset(block, 1, bytes);
+        ring.push(block);
+      }
+      free(ring.shift()!);
     },
     sample(bytes) {
       const before = performance.now();
-      memset(address, 1, bytes);
+      at = allocate(bytes);
+      memset(at, 1, bytes);
       return microsSince(before);
     },
-    async finish(bytes) {
-      if (cache === 'cold') await zero(address, bytes);
+    finish() {
+      ring.push(at);
+      forgetFreed();
+    },
+    end() {
+      for (const block of ring.splice(0)) free(block);
+      forgetFreed();
     },
   };
 }
 
-/** A pool that the process filled with zeroed, resident memory beforehand, at its own expense of idle memory. */
-export function localPool(region: PrivateRegion, cache: 'hot' | 'cold', zero: ZeroElsewhere): TimedCase {
-  const stack: number[] = [];
-  let taken = 0;
-  return {
-    name: 'local-pool',
-    cache,
-    fits: (bytes) => bytes <= region.byteLength,
-    async prepare(bytes) {
-      const address = cache === 'hot' ? region.address : region.rotate(bytes);
-      if (cache === 'hot') await zero(address, bytes);
-      stack.length = 0;
-      stack.push(address);
-    },
-    sample(bytes) {
-      const before = performance.now();
-      taken = stack.pop()!;
-      memset(taken, 1, bytes);
-      return microsSince(before);
-    },
-    // What was used must be zeroed before it is a pool again; another thread does it, as memtide's scrubber does.
-    async finish(bytes) {
-      if (cache === 'cold') await zero(taken, bytes);
-    },
-  };
+function keepFreed(): void {
+  mallopt(M_MMAP_THRESHOLD, WARM_THRESHOLD);
+  mallopt(M_TRIM_THRESHOLD, 1 << 30);
 }
+
+/** Or local-fresh would be given warm pages. */
+function forgetFreed(): void {
+  mallopt(M_TRIM_THRESHOLD, DEFAULT_TRIM);
+  mallocTrim(0);
+}
+
+function allocate(bytes: number): number {
+  const at = malloc(bytes);
+  if (at === 0) throw noMemory(bytes);
+  return at;
+}
+
+function map(bytes: number, more = 0): number {
+  const at = mmap(0, bytes, PROT_READ_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | more, -1, 0);
+  if (at === -1) throw noMemory(bytes);
+  return at;
+}
+
+const noMemory = (bytes: number): MemtideError =>
+  new MemtideError({
+    operation: 'run the bench',
+    object: `${formatBytes(bytes)} of local memory`,
+    actual: errnoName(),
+    remedy: 'end other programs, or raise the limit that this one runs under',
+  });

@@ -1,7 +1,8 @@
+import { percentile } from '../../latency/percentiles.ts';
 import { durationMicros, indexAt, type MemoryTrace } from '../../pressure/trace.ts';
 import { MIB } from '../../units.ts';
 import { type BurstDefinition, labelBursts } from './labels.ts';
-import { mean, percentile, variance } from './percentile.ts';
+import { mean, variance } from './moments.ts';
 
 /** How bursty a trace is. A figure that the trace cannot give (too few bursts, too short) is absent. */
 export interface Characteristics {

@@ -1,9 +1,9 @@
+import { percentile } from '../../latency/percentiles.ts';
 import { type BurstState, step } from '../../pressure/burst-detector.ts';
 import type { BurstParameters } from '../../pressure/burst-parameters.ts';
 import { isAlert, type SamplingRate } from '../../pressure/sampling-rate.ts';
 import type { MemoryTrace } from '../../pressure/trace.ts';
 import { type BurstLabel, labelBursts } from './labels.ts';
-import { percentile } from './percentile.ts';
 
 /** How well the detector does on a recording, against the labels made from the whole of it. */
 export interface DetectorScore {

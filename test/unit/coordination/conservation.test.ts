@@ -154,7 +154,7 @@ test('any history of two domains keeps every chunk accounted for, and scrubbed b
         'all memory is zeroed in the end',
       );
     }),
-    { numRuns: 400 },
+    { numRuns: 1000 },
   );
 });
 

@@ -1,13 +1,4 @@
-/**
- * The value below which the share `p` (0 to 1) of `values` lies: nearest rank, so it is always one of them.
- * `undefined` for no values.
- */
-export function percentile(values: ArrayLike<number>, p: number): number | undefined {
-  if (values.length === 0) return undefined;
-  const sorted = Float64Array.from(values).sort();
-  return sorted[Math.min(sorted.length - 1, Math.max(0, Math.ceil(p * sorted.length) - 1))];
-}
-
+/** Mean and variance; `undefined` for no values. */
 export const mean = (values: readonly number[]): number | undefined =>
   values.length === 0 ? undefined : values.reduce((sum, value) => sum + value, 0) / values.length;
 
