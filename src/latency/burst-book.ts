@@ -25,7 +25,7 @@ const QUIET_MICROS = 150_000;
 /** A burst that found no quiet moment in this time is recorded without a probe. */
 const PATIENCE_MICROS = 10_000_000;
 /** A probe is fit for bursts of the same size for this long: the machine's state drifts. */
-const FIT_MICROS = 60_000_000;
+const FIT_MICROS = 10_000_000;
 /** Waiting records; beyond it the oldest goes out without its probe. */
 const MOST_WAITING = 256;
 
