@@ -66,7 +66,10 @@ export interface LeaseKeeper {
    * @returns bytes zeroed; 0 when nothing is left to do.
    */
   scrub(budgetBytes: number): number;
-  /** Withdraws up to `chunks` chunks that nobody uses and hands them to the lender, unscrubbed. @returns how many. */
+  /**
+   * Hands up to `chunks` chunks that nobody uses to the lender, unscrubbed: released ones and reserve. Offers that nobody
+   * has taken are the lender's own to withdraw. @returns how many.
+   */
   revoke(chunks: number): number;
   /**
    * Takes back what a session holds. Only upon proof that it has ended.
