@@ -25,7 +25,9 @@ const DEADLINE_MILLIS = 200;
 
 const ended = new AbortController();
 process.once('SIGTERM', () => ended.abort());
-process.once('message', (start: AppStart) => void run(start));
+process.once('message', (start: AppStart) => void run(start).finally(() => process.channel?.unref()));
+// Until it has been told what to be, and while it is that, the channel alone keeps it alive.
+process.channel?.ref();
 
 async function run(start: AppStart): Promise<void> {
   const connection = await openConnection(start.socket);
