@@ -45,7 +45,7 @@ export class IdleAgents {
         domains: [{ name: 'measured', floor_mib: 8, ceiling_mib: 48, budget_mib: 16 }],
         pressure: { sample_hz: SAMPLE_HZ },
         mqtt: { embedded: { port: 0 } },
-        log: { level: 'warn' },
+        log: { level: 'error' },
       }),
     );
     await this.#startAgent(config, ['--role', 'backend']);

@@ -1,4 +1,5 @@
 import fs from 'node:fs';
+import { setTimeout as wait } from 'node:timers/promises';
 import { type Connection, openConnection } from '../../client/connection.ts';
 import type { ArenaFacts } from '../../coordination/backend-service.ts';
 import type { PlaneFigure } from '../../coordination/plane-thread.ts';
@@ -16,6 +17,8 @@ const DONOR = 'donor';
 export const PROBE = 'probe';
 /** How long memory may take to come back before the bench is taken to hang. */
 const WAIT_MILLIS = 20_000;
+/** An idle fast plane sleeps for 250 ms, and publishes its figures at most 100 ms after it woke up. */
+const FIGURES_MILLIS = 400;
 
 /**
  * The machine that is measured: a back end, the front ends of two domains and a donor application, each a process of
@@ -120,7 +123,9 @@ export class BenchMachine {
     return processCpuMicros(this.#recipient.pid) + processCpuMicros(this.#backend.pid);
   }
 
-  recipientFigures(): Promise<Record<PlaneFigure, number>> {
+  /** The front end's running figures, when they are up to date. */
+  async recipientFigures(): Promise<Record<PlaneFigure, number>> {
+    await wait(FIGURES_MILLIS);
     return this.#recipient.call({ call: 'figures' });
   }
 

@@ -16,6 +16,8 @@ export class BenchChild {
     this.#name = name;
     this.#child = fork(path.join(path.dirname(here), module + path.extname(here)), [], {
       stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+      // Ctrl-C in the terminal goes to the bench alone, which then stops them in order; without it they end as well.
+      detached: true,
     });
     this.#child.on('message', (reply) => this.#settle(reply as { answer?: never }));
     this.#child.on('exit', (code) => this.#settle({ error: `the process ended with code ${code}` }));

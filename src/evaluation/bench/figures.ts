@@ -1,5 +1,5 @@
 import { formatBytes, MIB } from '../../units.ts';
-import type { BenchResult, Cache } from './result.ts';
+import type { BenchResult, Cache, PairedGap } from './result.ts';
 
 /** What memtide promises, taken out of a result. Pure: the same result gives the same figures. */
 export interface Figure {
@@ -7,7 +7,7 @@ export interface Figure {
   readonly unit: '' | 'µs' | '%' | 'MiB';
   /** The worst over the sizes that count; absent when it was not measured. */
   readonly measured?: number;
-  /** Where the true value lies with a confidence of 95 %, if that is known. */
+  /** Where the true value lies, chance and the error of the method considered, if that is known. */
   readonly interval?: readonly [low: number, high: number];
   /** The size, and cache state, at which it was worst. */
   readonly where?: string;
@@ -126,14 +126,15 @@ function worstRatio(
 /** The gap that speaks most clearly against the promise; where none does, the largest. */
 function worstGap(bounds: Bounds, { tier1_minus_touch_us }: BenchResult, from: number, to: number): Figure {
   const gaps = tier1_minus_touch_us.filter(({ bytes }) => bytes >= from && bytes <= to);
-  const missed = gaps.filter(({ low_us }) => low_us > bounds.atLeast);
+  const missed = gaps.filter((gap) => intervalOf(gap)[0] > bounds.atLeast);
   const [worst] = [...(missed.length > 0 ? missed : gaps)].sort((a, b) => b.p50_us - a.p50_us);
   if (!worst) return bounds;
-  return {
-    ...bounds,
-    measured: worst.p50_us,
-    interval: [worst.low_us, worst.high_us],
-    where: `${formatBytes(worst.bytes)} ${worst.cache}`,
-    n: worst.n,
-  };
+  const { p50_us, bytes, cache, n } = worst;
+  return { ...bounds, measured: p50_us, interval: intervalOf(worst), where: `${formatBytes(bytes)} ${cache}`, n };
 }
+
+/** Chance, and what the method is off by where both sides do the same. */
+const intervalOf = ({ low_us, high_us, control_us }: PairedGap): readonly [number, number] => [
+  low_us - Math.abs(control_us),
+  high_us + Math.abs(control_us),
+];

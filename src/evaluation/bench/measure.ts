@@ -104,18 +104,23 @@ export function addSamples(all: readonly Samples[], more: readonly Samples[]): v
   }
 }
 
-/** Tier 1 less the bare touch, round by round. */
+/** Tier 1 less the bare touch, round by round, and the same for the process's own pool as a control. */
 export function pairedGaps(all: readonly Samples[], size: number): PairedGap[] {
   return (['hot', 'cold'] as const).flatMap((cache) => {
     const microsOf = (name: string): readonly number[] =>
       all.find(({ of }) => of.name === name && of.cache === cache)?.micros ?? [];
     const touch = microsOf('touch-only');
-    const gaps = microsOf('tier1')
-      .map((micros, round) => micros - (touch[round] ?? Number.NaN))
-      .filter((gap) => !Number.isNaN(gap));
+    const gapsOf = (name: string): number[] =>
+      microsOf(name)
+        .map((micros, round) => micros - (touch[round] ?? Number.NaN))
+        .filter((gap) => !Number.isNaN(gap));
+    const gaps = gapsOf('tier1');
+    const control = percentile(gapsOf('local-pool'), 0.5);
     const interval = medianInterval(gaps);
-    if (!interval) return [];
-    const [low, high] = interval;
-    return [{ cache, bytes: size, n: gaps.length, p50_us: percentile(gaps, 0.5)!, low_us: low, high_us: high }];
+    if (!interval || control === undefined) return [];
+    const [low_us, high_us] = interval;
+    return [
+      { cache, bytes: size, n: gaps.length, p50_us: percentile(gaps, 0.5)!, low_us, high_us, control_us: control },
+    ];
   });
 }

@@ -39,22 +39,18 @@ export function planBench({ sizes, memoryBytes, lastLevelCacheBytes, tmpfsBytes 
   const wanted = COLD_CACHES * lastLevelCacheBytes;
   const coldBytes = roundUp(Math.min(wanted, memoryBytes * MOST_COLD_SHARE), CHUNK_BYTES);
   const evictBytes = Math.min(2 * lastLevelCacheBytes, coldBytes);
-  const parts = (size: number) => ({
-    arenaBytes: roundUp(Math.max(2 * size, coldBytes), CHUNK_BYTES),
-    regionBytes: roundUp(Math.max(size, coldBytes), CHUNK_BYTES),
-  });
+  // Two of the largest: a cold one then leaves the other behind in the caches, in the arena and beside it alike.
+  const arenaFor = (size: number): number => roundUp(Math.max(2 * size, coldBytes), CHUNK_BYTES);
   // Beside arena and region: the ring of local-warm, the stretch that evicts, and one local allocation.
-  const needed = (size: number): number => {
-    const { arenaBytes, regionBytes } = parts(size);
-    return arenaBytes + regionBytes + coldBytes + evictBytes + size;
-  };
+  const needed = (size: number): number => 2 * arenaFor(size) + coldBytes + evictBytes + size;
   const fitting = sizes.filter((size) => needed(size) <= memoryBytes);
   const largest = fitting.at(-1) ?? 0;
   const smallArenaBytes = roundDown(Math.min(Math.max(largest, 16 * MIB), tmpfsBytes), CHUNK_BYTES);
   const smallSizes = fitting.filter((size) => size <= smallArenaBytes);
   return {
     sizes: fitting,
-    ...parts(largest),
+    arenaBytes: arenaFor(largest),
+    regionBytes: arenaFor(largest),
     smallArenaBytes,
     smallSizes,
     coldBytes,
@@ -98,6 +94,6 @@ export function roundsFor(byteLength: number, quick: boolean): Rounds {
   if (byteLength <= 4 * MIB)
     return quick ? { all: byteLength <= MIB ? 200 : 100, residentMore: 0 } : { all: 1000, residentMore: 0 };
   if (byteLength <= 16 * MIB) return quick ? { all: 40, residentMore: 60 } : { all: 200, residentMore: 300 };
-  if (byteLength <= 64 * MIB) return quick ? { all: 15, residentMore: 60 } : { all: 60, residentMore: 300 };
+  if (byteLength <= 64 * MIB) return quick ? { all: 15, residentMore: 120 } : { all: 60, residentMore: 300 };
   return quick ? { all: 7, residentMore: 20 } : { all: 20, residentMore: 200 };
 }

@@ -67,6 +67,8 @@ const gap = z.object({
   /** Where the true median lies with a confidence of 95 %. */
   low_us: z.number(),
   high_us: z.number(),
+  /** The same difference for `local-pool`: the same work on the same memory, so what the method itself is off by. */
+  control_us: z.number(),
 });
 
 const background = z.object({

@@ -9,7 +9,7 @@ import { type MachineFacts, machineFacts } from './environment.ts';
 import { measureHandshake } from './handshake.ts';
 import { measureExhausted, measurePeers } from './peers.ts';
 import { BENCH_SIZES, type BenchPlan, CHUNK_BYTES, planBench, type Rounds, roundsFor } from './plan.ts';
-import type { AgentCost, BenchResult, BenchRow } from './result.ts';
+import type { BenchResult } from './result.ts';
 import { measureTier1 } from './tier1.ts';
 import { warningsOf } from './warnings.ts';
 
@@ -35,96 +35,113 @@ export interface BenchOptions {
 const BEGINS = { machine: 0.03, tier1: 0.08, handshake: 0.78, peers: 0.8, peersSmall: 0.86, agent: 0.9 };
 const AGENT_SECONDS = { quick: 5, full: 20 };
 const HANDSHAKES = { quick: 5000, full: 50_000 };
+/** With rounds of one's own: the machinery, not the figures. */
+const FEW_HANDSHAKES = 200;
+/** Control files, sockets and locks beside an arena on the same tmpfs. */
+const FILES_BYTES = 4 * MIB;
 
 /**
  * Runs everything in one go, cases interleaved, so that ratios hold although the machine is noisy.
  * @throws the signal's reason when it is aborted; MemtideError when the machine has not enough memory for any size.
  */
 export async function runBench(options: BenchOptions): Promise<BenchResult> {
-  const { quick, scratchDir, memoryBytes, mainModule, nice, signal, progress } = options;
-  const facts = machineFacts();
-  const plan = makePlan(options, facts);
-  const run: BenchRun = {
-    plan,
-    rounds: options.rounds ?? ((byteLength) => roundsFor(byteLength, quick)),
-    signal,
-    progress,
-  };
-  const machineOf = (name: string, arenaBytes: number, hugePages: 'auto' | 'never'): BenchMachine =>
-    new BenchMachine({ runDir: path.join(scratchDir, name), arenaBytes: bytes(arenaBytes), hugePages, nice });
-
-  const rows: BenchRow[] = [];
-  const agents = mainModule === undefined ? undefined : new IdleAgents(mainModule, path.join(scratchDir, 'agents'));
-  const machine = machineOf('huge', plan.arenaBytes, 'auto');
-  const small = machineOf('base', plan.smallArenaBytes, 'never');
+  const started: Stoppable[] = [];
   try {
-    // First, so that they have settled by the end. At rest they disturb nothing, and in the field they run as well.
-    progress('agents, to be measured at the end', 0);
-    await agents?.start();
-    progress(`a back end, two domains and a donor that trade ${formatBytes(plan.arenaBytes)}`, BEGINS.machine);
-    await machine.start();
-    const tier1 = await measureTier1(run, machine, BEGINS.tier1, BEGINS.handshake);
-    rows.push(...tier1.rows);
-    progress('handshake and bare futex ping-pong', BEGINS.handshake);
-    const shakes = options.rounds === undefined ? HANDSHAKES[quick ? 'quick' : 'full'] : 200;
-    const handshake = await measureHandshake(machine.runDir, shakes, signal);
-    rows.push(...(await measurePeers(run, machine, 'tier2', plan.sizes, BEGINS.peers, BEGINS.peersSmall)));
-    rows.push(...(await measureExhausted(run, machine)));
-    await machine.stop();
-    if (plan.smallSizes.length > 0) {
-      await small.start();
-      rows.push(...(await measurePeers(run, small, 'tier2-4k', plan.smallSizes, BEGINS.peersSmall, BEGINS.agent)));
-      await small.stop();
-    }
-    let agent: AgentCost | undefined;
-    if (agents) {
-      progress('an idle agent', BEGINS.agent);
-      agent = await agents.measure(AGENT_SECONDS[quick ? 'quick' : 'full'], signal);
-    }
-    progress('done', 1);
-    const { arena } = machine;
-    return {
-      platform: 'linux',
-      environment: {
-        ...facts,
-        arena_mib: plan.arenaBytes / MIB,
-        arena_huge: arena.huge,
-        ...(arena.hugeReason === undefined ? {} : { arena_huge_reason: arena.hugeReason }),
-        arena_locked: arena.locked,
-        chunk_bytes: CHUNK_BYTES,
-        cold_bytes: plan.coldBytes,
-        doorbell: 'futex',
-        fast_plane_nice: nice,
-        quick,
-      },
-      rows,
-      tier1_minus_touch_us: tier1.gaps,
-      background: tier1.background,
-      handshake,
-      ...(agent === undefined ? {} : { agent }),
-      left_out: [...plan.leftOut],
-      warnings: [...plan.warnings, ...warningsOf(rows, facts, arena)],
-    };
+    return await runParts(options, (part) => {
+      started.unshift(part);
+      return part;
+    });
   } finally {
-    await agents?.stop();
+    for (const part of started) await part.stop();
+  }
+}
+
+/** May be stopped more than once, and without having been started. */
+interface Stoppable {
+  stop(): Promise<void>;
+}
+
+/** @param stopLater sees to it that what is started is stopped, however the run ends. */
+async function runParts(
+  options: BenchOptions,
+  stopLater: <Part extends Stoppable>(part: Part) => Part,
+): Promise<BenchResult> {
+  const { quick, scratchDir, mainModule, nice, signal, progress, rounds } = options;
+  const machineOf = (name: string, arenaBytes: number, hugePages: 'auto' | 'never'): BenchMachine =>
+    stopLater(
+      new BenchMachine({ runDir: path.join(scratchDir, name), arenaBytes: bytes(arenaBytes), hugePages, nice }),
+    );
+  const facts = machineFacts();
+
+  // First, so that they have settled by the end. At rest they disturb nothing, and in the field they run as well.
+  progress('agents, to be measured at the end', 0);
+  const agents = mainModule && stopLater(new IdleAgents(mainModule, path.join(scratchDir, 'agents')));
+  if (agents) await agents.start();
+
+  const plan = makePlan(options, facts);
+  const run: BenchRun = { plan, rounds: rounds ?? ((byteLength) => roundsFor(byteLength, quick)), signal, progress };
+  progress(`a back end, two domains and a donor that trade ${formatBytes(plan.arenaBytes)}`, BEGINS.machine);
+  const machine = machineOf('huge', plan.arenaBytes, 'auto');
+  await machine.start();
+  const tier1 = await measureTier1(run, machine, BEGINS.tier1, BEGINS.handshake);
+
+  progress('handshake and bare futex ping-pong', BEGINS.handshake);
+  const handshake = await measureHandshake(machine.runDir, rounds ? FEW_HANDSHAKES : HANDSHAKES[length(quick)], signal);
+
+  const tier2 = await measurePeers(run, machine, 'tier2', plan.sizes, BEGINS.peers, BEGINS.peersSmall);
+  const empty = await measureExhausted(run, machine);
+  await machine.stop();
+  const rows = [...tier1.rows, ...empty, ...tier2];
+  if (plan.smallSizes.length > 0) {
+    const small = machineOf('base', plan.smallArenaBytes, 'never');
+    await small.start();
+    rows.push(...(await measurePeers(run, small, 'tier2-4k', plan.smallSizes, BEGINS.peersSmall, BEGINS.agent)));
     await small.stop();
-    await machine.stop();
   }
 
-  function makePlan({ sizes = BENCH_SIZES }: BenchOptions, { last_level_cache_bytes }: MachineFacts): BenchPlan {
-    const { bavail, bsize } = fs.statfsSync(scratchDir);
-    const planned = planBench({
-      sizes,
-      memoryBytes,
-      lastLevelCacheBytes: last_level_cache_bytes,
-      tmpfsBytes: Number(bavail) * Number(bsize),
-    });
-    if (planned.sizes.length > 0) return planned;
-    throw new MemtideError({
-      operation: 'run the bench',
-      expected: 'enough memory for the smallest size',
-      actual: planned.leftOut[0]?.reason ?? 'no size was asked for',
-      remedy: 'end other programs',
-    });
-  }
+  progress('an idle agent', BEGINS.agent);
+  const agent = agents ? await agents.measure(AGENT_SECONDS[length(quick)], signal) : undefined;
+  progress('done', 1);
+  const { arena } = machine;
+  return {
+    platform: 'linux',
+    environment: {
+      ...facts,
+      arena_mib: plan.arenaBytes / MIB,
+      arena_huge: arena.huge,
+      ...(arena.hugeReason === undefined ? {} : { arena_huge_reason: arena.hugeReason }),
+      arena_locked: arena.locked,
+      chunk_bytes: CHUNK_BYTES,
+      cold_bytes: plan.coldBytes,
+      doorbell: 'futex',
+      fast_plane_nice: nice,
+      quick,
+    },
+    rows,
+    tier1_minus_touch_us: tier1.gaps,
+    background: tier1.background,
+    handshake,
+    ...(agent && { agent }),
+    left_out: [...plan.leftOut],
+    warnings: [...plan.warnings, ...warningsOf(rows, facts, arena)],
+  };
+}
+
+const length = (quick: boolean): 'quick' | 'full' => (quick ? 'quick' : 'full');
+
+function makePlan({ sizes = BENCH_SIZES, memoryBytes, scratchDir }: BenchOptions, facts: MachineFacts): BenchPlan {
+  const { bavail, bsize } = fs.statfsSync(scratchDir);
+  const plan = planBench({
+    sizes,
+    memoryBytes,
+    lastLevelCacheBytes: facts.last_level_cache_bytes,
+    tmpfsBytes: Math.max(0, Number(bavail) * Number(bsize) - FILES_BYTES),
+  });
+  if (plan.sizes.length > 0) return plan;
+  throw new MemtideError({
+    operation: 'run the bench',
+    expected: 'enough memory for the smallest size',
+    actual: plan.leftOut[0]?.reason ?? 'no size was asked for',
+    remedy: 'end other programs',
+  });
 }

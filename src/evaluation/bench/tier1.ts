@@ -40,20 +40,17 @@ export async function measureTier1(
     const setting: Tier1Setting = { machine, tally, coldBytes: plan.coldBytes, evict: () => evictor.writeAll() };
     const zero: ZeroElsewhere = (address, length) => zeroer.zero(address, length);
     // Neighbours are what is compared: the machine drifts within a round as well.
-    const resident = [
-      touchOnly(region, 'hot', zero),
-      tier1(setting, 'hot'),
-      touchOnly(region, 'cold', zero),
-      tier1(setting, 'cold'),
-      localPool(region, 'cold', zero),
-    ];
+    const resident = (['hot', 'cold'] as const).flatMap((cache) => [
+      touchOnly(region, cache, zero),
+      tier1(setting, cache),
+      localPool(region, cache, zero),
+    ]);
     const cases = [
       localFresh,
       localPopulate,
       localHuge,
       localWarm,
       localWarmCold(plan.coldBytes),
-      localPool(region, 'hot', zero),
       ...resident,
       tier1Claim(setting),
       tier1Api(setting),
