@@ -234,7 +234,7 @@ const sections = {
   domains: z
     .array(domain)
     .min(1)
-    .max(32)
+    .max(64)
     .default(DEMO_DOMAINS)
     .describe(
       'The domains of this machine. The default is the demo’s pair: a small one that must never wait, and a large one that bursts.',

@@ -17,10 +17,11 @@ import { Ledger } from '../control/ledger.ts';
 import { POPPED, RingConsumer, RingProducer } from '../control/ring.ts';
 import type { ScrubbedMemory } from '../platforms/arena/chunk-keeper.ts';
 import { ChunkBooks } from './chunk-books.ts';
-import { offerFree, withdrawOffers, withdrawPromises } from './chunk-offers.ts';
+import { offerFree, withdrawFromOthers, withdrawOffers, withdrawPromises } from './chunk-offers.ts';
 import { Donors } from './donors.ts';
 import { FreeScrubber } from './free-scrubber.ts';
 import { IDLE_WAIT_MILLIS, SCRUB_SLICE_BYTES } from './frontend-plane.ts';
+import { LedgerCensus } from './ledger-census.ts';
 import { RequestTable } from './request-table.ts';
 
 /** What the plane does to the outside. */
@@ -53,6 +54,9 @@ interface Pair {
 /** While a request waits for donors, its deadline is looked at this often. */
 const DEADLINE_LOOK_MILLIS = 2;
 
+/** Instead of the number of a pair. */
+const EVERYBODY = -1;
+
 /** Rounds of the longest bare ping-pong: nobody else is served meanwhile. */
 const MAX_PINGS = 1000;
 
@@ -70,7 +74,7 @@ export class BackendPlane {
   readonly #pairs: (Pair | undefined)[] = [];
   readonly #requests = new RequestTable();
   readonly #donors = new Donors();
-  readonly #counts = new Int32Array(16);
+  readonly #census: LedgerCensus;
   readonly #scrubber: FreeScrubber;
   #splitMode = false;
   #topUp = true;
@@ -88,6 +92,7 @@ export class BackendPlane {
 
   constructor(geometry: Geometry, effects: BackendEffects) {
     this.books = new ChunkBooks(geometry.chunkCount);
+    this.#census = new LedgerCensus(this.books, this.#pairs);
     this.#effects = effects;
     this.#scrubber = new FreeScrubber(this.books, effects, 2 ** geometry.chunkShift);
   }
@@ -155,8 +160,8 @@ export class BackendPlane {
       if (!pair) continue;
       Atomics.add(pair.words, BACK.heartbeat, 1);
       this.#servePair(id, pair);
-      this.#collect(id, pair);
     }
+    this.#collect(EVERYBODY);
     this.#moveRequestsOn();
     this.#topUp = true;
   }
@@ -193,7 +198,7 @@ export class BackendPlane {
           this.stats.violations++;
       }
     }
-    if (returned) this.#collect(id, pair);
+    if (returned) this.#collect(id);
   }
 
   #startRequest(id: number, pair: Pair, entry: Int32Array): void {
@@ -230,7 +235,8 @@ export class BackendPlane {
       return;
     }
     this.#giveFree(slot);
-    this.#withdrawFromOthers(slot);
+    // What is offered to others and claimed by nobody needs no consent.
+    if (withdrawFromOthers(this.books, this.#pairs, id, this.#requests.missing(slot)) > 0) this.#giveFree(slot);
     if (this.#requests.missing(slot) > 0) this.#askDonors(slot, now);
     this.#requests.decidedMicros[slot] = this.#effects.clock.monotonicMicros() - now;
     this.#finishIfDone(slot, now);
@@ -259,27 +265,15 @@ export class BackendPlane {
     this.#requests.got[slot] = this.#requests.got[slot]! + 1;
   }
 
-  /** Takes back what was offered to others and that nobody has claimed: that needs no consent. Down to their floors. */
-  #withdrawFromOthers(slot: number): void {
-    for (let id = 0; id < this.#donors.count && this.#requests.missing(slot) > 0; id++) {
-      const pair = this.#pairs[id];
-      if (!pair || id === this.#requests.pair[slot]) continue;
-      const aboveFloor = this.books.heldBy(id) - pair.limits.floorChunks;
-      withdrawOffers(this.books, pair.ledger, id, Math.min(this.#requests.missing(slot), aboveFloor));
-      this.#giveFree(slot);
-    }
-  }
-
   #askDonors(slot: number, now: number): void {
     const donors = this.#donors;
     const requests = this.#requests;
     const requester = requests.pair[slot]!;
+    this.#census.take();
     for (let id = 0; id < donors.count; id++) {
       const pair = this.#pairs[id];
-      this.#counts.fill(0);
-      if (pair && id !== requester) pair.ledger.countAll(this.#counts);
       const aboveFloor = pair ? this.books.heldBy(id) - pair.limits.floorChunks : 0;
-      donors.describe(id, this.#counts[STATE.reserved]!, this.#counts[STATE.leasedRevocable]!, aboveFloor);
+      donors.describe(id, this.#census.of(id, STATE.reserved), this.#census.of(id, STATE.leasedRevocable), aboveFloor);
     }
     const missing = requests.missing(slot);
     if (donors.choose(requester, missing, now) < missing) return; // disturb nobody in vain
@@ -294,12 +288,14 @@ export class BackendPlane {
     }
   }
 
-  /** Takes the chunks that a front end has put into RETURNING: straight to whoever waits, else to the free pool. */
-  #collect(id: number, pair: Pair): void {
+  /** Takes what one pair or EVERYBODY has put into RETURNING: straight to whoever waits, else to the free pool. */
+  #collect(only: number): void {
     for (let chunk = 0; chunk < this.books.chunkCount; chunk++) {
-      if (stateOf(pair.ledger.peek(chunk)) !== STATE.returning) continue;
-      if (this.books.ownerOf(chunk) !== id) continue; // not this domain's to return
-      pair.ledger.set(chunk, wordOf(STATE.none));
+      const id = this.books.ownerOf(chunk); // a pair can return only what is its own
+      if (id < 0 || (id !== only && only !== EVERYBODY)) continue;
+      const { ledger } = this.#pairs[id]!;
+      if (stateOf(ledger.peek(chunk)) !== STATE.returning) continue;
+      ledger.set(chunk, wordOf(STATE.none));
       this.books.takeBack(chunk, false);
       this.#donors.noteReturned(id);
       const slot = this.#requests.oldestMissing();
@@ -376,10 +372,11 @@ export class BackendPlane {
    */
   #topUpOffers(): void {
     this.#topUp = false;
+    this.#census.take();
     for (let id = 0; id < this.#donors.count; id++) {
       const pair = this.#pairs[id];
       if (!pair) continue;
-      const there = pair.ledger.count(STATE.offered);
+      const there = this.#census.of(id, STATE.offered);
       const wanted = this.#splitMode ? 0 : pair.limits.offerChunks;
       const change = Math.min(wanted - there, this.#headroom(id, pair));
       const offered = offerFree(this.books, pair.ledger, id, change);

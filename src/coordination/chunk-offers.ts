@@ -22,12 +22,37 @@ export function offerFree(books: ChunkBooks, ledger: Ledger, pair: number, most:
 export function withdrawOffers(books: ChunkBooks, ledger: Ledger, pair: number, most: number): number {
   let withdrawn = 0;
   for (let chunk = 0; chunk < books.chunkCount && withdrawn < most; chunk++) {
-    if (books.ownerOf(chunk) !== pair || stateOf(ledger.peek(chunk)) !== STATE.offered) continue;
-    if (!ledger.move(chunk, wordOf(STATE.offered), wordOf(STATE.none))) continue;
-    books.takeBack(chunk, true);
-    withdrawn++;
+    if (books.ownerOf(chunk) === pair && withdrawOffer(books, ledger, chunk)) withdrawn++;
   }
   return withdrawn;
+}
+
+/**
+ * Takes up to `most` offers back from all pairs but one, down to their floors, in one pass whatever their number.
+ * @returns how many.
+ */
+export function withdrawFromOthers(
+  books: ChunkBooks,
+  pairs: ReadonlyArray<{ readonly ledger: Ledger; readonly limits: { readonly floorChunks: number } } | undefined>,
+  except: number,
+  most: number,
+): number {
+  let withdrawn = 0;
+  for (let chunk = 0; chunk < books.chunkCount && withdrawn < most; chunk++) {
+    const id = books.ownerOf(chunk);
+    if (id < 0 || id === except) continue;
+    const { ledger, limits } = pairs[id]!;
+    if (books.heldBy(id) > limits.floorChunks && withdrawOffer(books, ledger, chunk)) withdrawn++;
+  }
+  return withdrawn;
+}
+
+/** Takes one chunk of a pair back if it is still an offer. @returns whether it was. */
+function withdrawOffer(books: ChunkBooks, ledger: Ledger, chunk: number): boolean {
+  if (stateOf(ledger.peek(chunk)) !== STATE.offered) return false;
+  if (!ledger.move(chunk, wordOf(STATE.offered), wordOf(STATE.none))) return false;
+  books.takeBack(chunk, true);
+  return true;
 }
 
 /** Takes back what was promised to a session of a pair and that it has not claimed: clean and free again. */

@@ -1,3 +1,5 @@
+import { MAX_PAIRS } from './sources.ts';
+
 /**
  * Requests that wait for donors: a fixed number of slots in typed arrays, since this lives on the fast plane.
  * A pair never has two slots for one session: an application has one request at a time.
@@ -17,11 +19,13 @@ export class RequestTable {
   readonly startMicros = new Float64Array(CAPACITY);
   readonly deadlineMicros = new Float64Array(CAPACITY);
   readonly decidedMicros = new Float64Array(CAPACITY);
+  /** Requests of each pair, so that a pair without any is looked up at once however many the others have. */
+  readonly #ofPair = new Int32Array(MAX_PAIRS);
   count = 0;
 
   /** The request of a session, or -1. */
   find(pair: number, session: number): number {
-    if (this.count === 0) return -1;
+    if (this.#ofPair[pair] === 0) return -1;
     for (let slot = 0; slot < CAPACITY; slot++) {
       if (this.active[slot] === 1 && this.pair[slot] === pair && this.session[slot] === session) return slot;
     }
@@ -42,6 +46,7 @@ export class RequestTable {
     this.startMicros[free] = startMicros;
     this.deadlineMicros[free] = deadlineMicros;
     this.decidedMicros[free] = 0;
+    this.#ofPair[pair] = this.#ofPair[pair]! + 1;
     this.count++;
     return free;
   }
@@ -52,7 +57,7 @@ export class RequestTable {
 
   /** Chunks that a pair's requests still miss: it will hold that many more. */
   missingOf(pair: number): number {
-    if (this.count === 0) return 0;
+    if (this.#ofPair[pair] === 0) return 0;
     let missing = 0;
     for (let slot = 0; slot < CAPACITY; slot++) {
       if (this.active[slot] === 1 && this.pair[slot] === pair) missing += this.missing(slot);
@@ -61,6 +66,8 @@ export class RequestTable {
   }
 
   remove(slot: number): void {
+    const pair = this.pair[slot]!;
+    this.#ofPair[pair] = this.#ofPair[pair]! - 1;
     this.active[slot] = 0;
     this.count--;
   }

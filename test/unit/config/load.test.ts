@@ -30,6 +30,11 @@ test('the effective configuration can be used as a file, and comes to the same',
   assert.deepEqual(parseConfig(JSON.stringify(config), 'again'), config);
 });
 
+test('a machine may have 64 domains', () => {
+  const domains = Array.from({ length: 64 }, (_, id) => ({ ...DOMAIN, name: `domain-${id}` }));
+  assert.equal(checkConfig({ domains }).domains.length, 64);
+});
+
 test('the configuration is frozen to its leaves', () => {
   const config = checkConfig({ domains: [DOMAIN] }) as unknown as {
     domains: Array<{ floor_mib: number }>;
@@ -77,6 +82,11 @@ for (const [what, input, expected] of [
   ],
   ['an unknown word', { mode: 'fast' }, 'mode: found "fast"; accepted: split, hypervisor'],
   ['a name that cannot be a topic', { vehicle: 'a/+' }, 'vehicle: found "a/+"; accepted: 1 to 32 of a-z'],
+  [
+    'more domains than a back end has room for',
+    { domains: Array.from({ length: 65 }, (_, id) => ({ ...DOMAIN, name: `d${id}` })) },
+    'domains: found [{"name":"d0","floor_mib":16,"ceiling_mib":64,"budget_mib…; accepted: a list of 1 to 64',
+  ],
   ['a missing key', { domains: [{ name: 'a' }] }, 'domains[0].floor_mib: found nothing; accepted: a whole number'],
   [
     'a secret in the address',
