@@ -117,7 +117,7 @@ export class BackendAgent {
     this.#mover = new BudgetMover({
       config,
       total: this.#total,
-      service: this.#service,
+      host: this.#service,
       clock: systemClock,
       onOutcome: (text) => this.#log.debug(text),
     });

@@ -1,7 +1,6 @@
 import type { Clock } from '../clock.ts';
 import type { Config } from '../config/schema.ts';
-import type { BackendCall } from '../coordination/agent-protocol.ts';
-import type { BackendService } from '../coordination/backend-service.ts';
+import type { BackendCall, BackendNotice } from '../coordination/agent-protocol.ts';
 import { executeMoves } from '../policy/execute.ts';
 import { planMoves } from '../policy/plan.ts';
 import { type Action, freeBytes, type PlanSnapshot } from '../policy/snapshot.ts';
@@ -23,6 +22,18 @@ import { type Bytes, MIB, mebibytes, roundUp } from '../units.ts';
  */
 type Report = BackendCall & { op: 'report' };
 type Moved = BackendCall & { op: 'moved' };
+
+/** What moving budgets needs of the machine: the arena's figures, its size, and a word with the domains' agents. */
+export interface BudgetHost {
+  readonly chunkBytes: number;
+  figure(name: 'presentChunks' | 'freeChunks' | 'punchedChunks'): number;
+  /** Says something to a domain's agent; nothing is said when none is connected. */
+  tell(domain: string, notice: BackendNotice): void;
+  setPressured(domain: string, pressured: boolean): void;
+  /** Both are begun at once and end later; `figure` shows it. */
+  punch(chunks: number): void;
+  populate(chunks: number): void;
+}
 
 interface Domain {
   readonly name: string;
@@ -48,9 +59,9 @@ const SMALLEST_STEP = 4 * MIB;
 const USE_MARGIN = 8 * MIB;
 
 export class BudgetMover {
-  readonly #config: Config;
+  readonly #config: Pick<Config, 'policy' | 'domains'>;
   readonly #total: Bytes;
-  readonly #service: BackendService;
+  readonly #host: BudgetHost;
   readonly #clock: Clock;
   readonly #onOutcome: (text: string) => void;
   readonly #domains: readonly Domain[];
@@ -61,16 +72,16 @@ export class BudgetMover {
   #punchAsked = 0;
 
   constructor(options: {
-    readonly config: Config;
+    readonly config: Pick<Config, 'policy' | 'domains'>;
     readonly total: Bytes;
-    readonly service: BackendService;
+    readonly host: BudgetHost;
     readonly clock: Clock;
     readonly onOutcome: (text: string) => void;
   }) {
     const { policy, domains } = options.config;
     this.#config = options.config;
     this.#total = options.total;
-    this.#service = options.service;
+    this.#host = options.host;
     this.#clock = options.clock;
     this.#onOutcome = options.onOutcome;
     this.#conduct = createConductTable(domains.length);
@@ -100,7 +111,7 @@ export class BudgetMover {
     known.wanted = size(wantedBytes, 0);
     // The limit is what was agreed; an agent that has restarted says where its budget really stands.
     if (!this.#waiting) known.limit = size(limitBytes, known.limit);
-    if (known.pressured !== (pressured === true)) this.#service.setPressured(domain, pressured === true);
+    if (known.pressured !== (pressured === true)) this.#host.setPressured(domain, pressured === true);
     known.pressured = pressured === true;
     if (known.pressured) this.tick(); // does not wait for the next round
   }
@@ -158,7 +169,7 @@ export class BudgetMover {
       if (action.kind !== 'shrink') continue;
       const id = this.#nextId++;
       asked.set(action.domain, { id, by: action.by, freed: undefined });
-      this.#service.tell(action.domain, { notice: 'budget', id, changeBytes: -action.by });
+      this.#host.tell(action.domain, { notice: 'budget', id, changeBytes: -action.by });
     }
     const deadlineMicros = now + this.#config.policy.reclaim_deadline_ms * 1000;
     this.#waiting = { actions, free: freeBytes(snapshot), deadlineMicros, asked };
@@ -197,36 +208,36 @@ export class BudgetMover {
     if (!bucket) return 0;
     known.bucket = bucket;
     known.limit += by;
-    this.#service.tell(domain, { notice: 'budget', id: this.#nextId++, changeBytes: by });
+    this.#host.tell(domain, { notice: 'budget', id: this.#nextId++, changeBytes: by });
     return by;
   }
 
   /** In no budget, and not behind an arena chunk. */
   #looseBytes(): number {
     const budgets = this.#domains.reduce((all, { limit }) => all + limit, 0);
-    return this.#total - budgets - this.#service.figure('presentChunks') * this.#service.chunkBytes;
+    return this.#total - budgets - this.#host.figure('presentChunks') * this.#host.chunkBytes;
   }
 
   #punch(missing: number): void {
-    const chunks = roundUp(missing, this.#service.chunkBytes) / this.#service.chunkBytes;
-    const done = this.#service.figure('punchedChunks');
+    const chunks = roundUp(missing, this.#host.chunkBytes) / this.#host.chunkBytes;
+    const done = this.#host.figure('punchedChunks');
     if (this.#punchAsked > done) return; // the last one is under way
     this.#punchAsked = done + chunks;
-    this.#service.punch(chunks);
+    this.#host.punch(chunks);
   }
 
   /** Loose memory that no program wants is of more use in the arena. */
   #giveArena({ domains }: PlanSnapshot): void {
     if (domains.some(({ limit, wanted }) => wanted > limit)) return;
-    const { chunkBytes } = this.#service;
+    const { chunkBytes } = this.#host;
     const chunks = Math.floor((this.#looseBytes() - this.#config.policy.step_cap_mib * MIB) / chunkBytes);
-    if (chunks > 0) this.#service.populate(Math.min(chunks, POPULATE_CHUNKS));
+    if (chunks > 0) this.#host.populate(Math.min(chunks, POPULATE_CHUNKS));
   }
 
   #snapshot(now: number): PlanSnapshot {
     const rule = this.#bucketRule();
-    const freeArena = this.#service.figure('freeChunks') * this.#service.chunkBytes;
-    const arenaInUse = this.#service.figure('presentChunks') * this.#service.chunkBytes - freeArena;
+    const freeArena = this.#host.figure('freeChunks') * this.#host.chunkBytes;
+    const arenaInUse = this.#host.figure('presentChunks') * this.#host.chunkBytes - freeArena;
     return {
       total: this.#total - arenaInUse,
       pool: Math.max(0, this.#looseBytes()) + freeArena,

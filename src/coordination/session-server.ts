@@ -1,18 +1,8 @@
 import fs from 'node:fs';
 import net from 'node:net';
 import type { ControlFile } from '../control/contracts.ts';
-import {
-  type Geometry,
-  SESSION,
-  SESSION_ACTIVE,
-  SESSION_CLOSING,
-  SESSION_FREE,
-  SESSION_SLOTS,
-  SESSION_WORDS,
-  SESSIONS,
-} from '../control/layout.ts';
+import { type Geometry, SESSION_SLOTS } from '../control/layout.ts';
 import { isByteLocked } from '../native/ofd-lock.ts';
-import { reapSession } from '../platforms/arena/chunk-keeper.ts';
 import { serveLines } from './agent-protocol.ts';
 import { makeFifo } from './fifo-file.ts';
 import { checkSocketPath, type DomainFiles } from './run-files.ts';
@@ -22,6 +12,7 @@ import {
   type SessionReply,
   type SessionWelcome,
 } from './session-protocol.ts';
+import { SessionTable } from './session-table.ts';
 
 export interface SessionServerOptions {
   readonly files: DomainFiles;
@@ -42,23 +33,28 @@ export interface SessionServerOptions {
 export class SessionServer {
   readonly #options: SessionServerOptions;
   readonly #sockets = new Map<net.Socket, number>();
+  readonly #table: SessionTable;
   #server: net.Server | undefined;
-  #reaped = 0;
 
   constructor(options: SessionServerOptions) {
+    const { file, geometry, files, lockFd, ring } = options;
     this.#options = options;
+    this.#table = new SessionTable(file, geometry, {
+      isHeld: (session) => isByteLocked(lockFd, session),
+      openWake: (session) => makeFifo(files.wake(session)),
+      closeWake: (session) => fs.rmSync(files.wake(session), { force: true }),
+      ring,
+    });
   }
 
   /** Sessions that hold their lock now. */
   get liveSessions(): number {
-    let live = 0;
-    for (let session = 1; session < SESSION_SLOTS; session++) if (this.#state(session) === SESSION_ACTIVE) live++;
-    return live;
+    return this.#table.liveSessions;
   }
 
   /** Chunks taken back from sessions that ended without releasing them. */
   get reapedChunks(): number {
-    return this.#reaped;
+    return this.#table.reapedChunks;
   }
 
   async start(): Promise<void> {
@@ -79,27 +75,9 @@ export class SessionServer {
     fs.rmSync(this.#options.files.socket, { force: true });
   }
 
-  /**
-   * Takes back what dead sessions hold: after a socket closes, at the start, and on every tick for those whose socket
-   * outlived them (a child that inherited it).
-   */
+  /** See `SessionTable.reapDead`. */
   reapDead(): void {
-    for (let session = 1; session < SESSION_SLOTS; session++) {
-      const state = this.#state(session);
-      if (state !== SESSION_ACTIVE && state !== SESSION_CLOSING) continue;
-      if (!isByteLocked(this.#options.lockFd, session)) this.#reap(session);
-    }
-  }
-
-  #reap(session: number): void {
-    const { file, geometry, files, ring } = this.#options;
-    this.#set(session, SESSION.state, SESSION_CLOSING);
-    this.#set(session, SESSION.revocableChunks, 0);
-    this.#set(session, SESSION.reclaimChunks, 0);
-    this.#reaped += reapSession(file, geometry, session);
-    fs.rmSync(files.wake(session), { force: true });
-    this.#set(session, SESSION.state, SESSION_FREE);
-    ring();
+    this.#table.reapDead();
   }
 
   #serve(socket: net.Socket): void {
@@ -113,7 +91,7 @@ export class SessionServer {
             error: `protocol version ${SESSION_PROTOCOL_VERSION} is spoken here, not ${call.version}`,
           };
         }
-        session ??= this.#admit(call.pid);
+        session ??= this.#table.admit(call.pid, new Set(this.#sockets.values()));
         if (session === undefined)
           return { ok: false, error: `all ${SESSION_SLOTS - 1} sessions of the domain are taken` };
         this.#sockets.set(socket, session);
@@ -121,9 +99,9 @@ export class SessionServer {
       }
       if (call.op === 'ready') {
         if (session === undefined) return { ok: false, error: 'say hello first' };
-        if (!isByteLocked(this.#options.lockFd, session)) return { ok: false, error: 'the session’s lock is not held' };
-        this.#set(session, SESSION.state, SESSION_ACTIVE);
-        return { ok: true, ready: true };
+        return this.#table.activate(session)
+          ? { ok: true, ready: true }
+          : { ok: false, error: 'the session’s lock is not held' };
       }
       return this.#options.answer(call, session);
     });
@@ -134,34 +112,5 @@ export class SessionServer {
         if (this.#server?.listening) this.reapDead();
       });
     });
-  }
-
-  /** Gives a free slot to a new application. @returns undefined when there is none. */
-  #admit(pid: number): number | undefined {
-    const taken = new Set(this.#sockets.values());
-    for (let session = 1; session < SESSION_SLOTS; session++) {
-      if (taken.has(session) || this.#state(session) !== SESSION_FREE) continue;
-      if (isByteLocked(this.#options.lockFd, session)) continue;
-      const { words } = this.#options.file;
-      const at = SESSIONS + session * SESSION_WORDS;
-      // The numbers of requests and reclaims go on counting, so that nothing of the last owner is taken for the new one's.
-      Atomics.store(words, at + SESSION.responseSeq, Atomics.load(words, at + SESSION.requestSeq));
-      for (const field of [SESSION.reclaimChunks, SESSION.revocableChunks, SESSION.waits] as const) {
-        this.#set(session, field, 0);
-      }
-      this.#set(session, SESSION.pid, pid);
-      Atomics.add(words, at + SESSION.generation, 1);
-      makeFifo(this.#options.files.wake(session));
-      return session;
-    }
-    return undefined;
-  }
-
-  #state(session: number): number {
-    return Atomics.load(this.#options.file.words, SESSIONS + session * SESSION_WORDS + SESSION.state);
-  }
-
-  #set(session: number, field: number, value: number): void {
-    Atomics.store(this.#options.file.words, SESSIONS + session * SESSION_WORDS + field, value);
   }
 }
