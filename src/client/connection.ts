@@ -6,6 +6,7 @@ import { openControlFile } from '../control/control-file.ts';
 import { FifoRinger, openFifo } from '../control/fifo-bell.ts';
 import { FutexRinger } from '../control/futex-bell.ts';
 import { FRONT_BELL, type Geometry, GIVEN } from '../control/layout.ts';
+import { type Answer, RequestSlot } from '../coordination/request-slot.ts';
 import { DomainFiles } from '../coordination/run-files.ts';
 import type { SessionCall, SessionWelcome } from '../coordination/session-protocol.ts';
 import { MemtideError } from '../errors.ts';
@@ -19,7 +20,6 @@ import { bytes as asBytes, type Bytes, formatBytes } from '../units.ts';
 import { AgentSocket } from './agent-socket.ts';
 import { Lease, type LeaseOwner, type ReclaimRequest } from './lease.ts';
 import { LeaseWindows } from './lease-windows.ts';
-import { type Answer, RequestSlot } from './request-slot.ts';
 
 export interface BorrowOptions {
   /** How long to wait for other domains to let go, in milliseconds. Default 200; 0 takes only what is there. */

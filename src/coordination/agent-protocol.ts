@@ -1,10 +1,8 @@
-import type net from 'node:net';
 import type { Geometry } from '../control/layout.ts';
 import type { ArenaSource } from '../platforms/arena/arena-file.ts';
 import type { Extent } from '../platforms/contracts.ts';
 import type { Mode } from '../records.ts';
 import type { PairLimits } from './backend-plane.ts';
-import { LineSplitter } from './session-protocol.ts';
 
 /**
  * What a front end and the back end of one machine say to each other on the slow plane: one JSON object a line over the
@@ -57,35 +55,4 @@ export interface FrontendWelcome {
   readonly resident: readonly Extent[];
   /** Where the embedded broker listens; absent when there is none. */
   readonly brokerUrl?: string;
-}
-
-/**
- * Serves one connection: a line in, at most a line out. What is no JSON object ends the connection, after saying so.
- * The calls are as hostile as their sender: `answer` checks every field that it uses.
- */
-export function serveLines<Call extends { readonly op: string }, Reply>(
-  socket: net.Socket,
-  answer: (call: Call) => Reply | undefined | Promise<Reply | undefined>,
-): void {
-  const splitter = new LineSplitter();
-  const say = (reply: unknown): void => {
-    if (reply !== undefined && !socket.destroyed) socket.write(`${JSON.stringify(reply)}\n`);
-  };
-  socket.setEncoding('utf8');
-  socket.on('error', () => {}); // 'close' follows
-  socket.on('data', (text: string) => {
-    try {
-      for (const line of splitter.push(text)) {
-        if (line === '') continue;
-        const call = JSON.parse(line) as Call;
-        if (typeof call !== 'object' || call === null || typeof call.op !== 'string') throw new SyntaxError('no "op"');
-        const reply = answer(call);
-        if (reply instanceof Promise) void reply.then(say, (error: Error) => say({ ok: false, error: error.message }));
-        else say(reply);
-      }
-    } catch (error) {
-      say({ ok: false, error: `not understood: ${(error as Error).message}` });
-      socket.end();
-    }
-  });
 }

@@ -3,8 +3,8 @@ import net from 'node:net';
 import type { ControlFile } from '../control/contracts.ts';
 import { type Geometry, SESSION_SLOTS } from '../control/layout.ts';
 import { isByteLocked } from '../native/ofd-lock.ts';
-import { serveLines } from './agent-protocol.ts';
 import { makeFifo } from './fifo-file.ts';
+import { serveLines } from './line-server.ts';
 import { checkSocketPath, type DomainFiles } from './run-files.ts';
 import {
   SESSION_PROTOCOL_VERSION,

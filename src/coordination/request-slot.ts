@@ -19,9 +19,10 @@ const ANSWER_GRACE_MILLIS = 250;
 const LOOK_MILLIS = 20;
 
 /**
- * The application's half of its session slot: one request at a time, answered by the front end's fast plane, and what the
- * front end asks in turn (reclaims). A request and its answer carry the same number, so a late answer to an old request is
- * never taken for the answer to a new one.
+ * The application's half of its session slot, used by the application or, for one that speaks over the socket, by its
+ * agent in its name: one request at a time, answered by the front end's fast plane, and what the front end asks in turn
+ * (reclaims). A request and its answer carry the same number, so a late answer to an old request is never taken for the
+ * answer to a new one.
  */
 export class RequestSlot {
   readonly #words: Int32Array;
@@ -30,6 +31,7 @@ export class RequestSlot {
   readonly #ring: () => void;
   readonly #pipe: net.Socket;
   #wake: (() => void) | undefined;
+  #abandon: (() => void) | undefined;
   #seenReclaim: number;
 
   /** @param pipe becomes readable when the front end has something to say. @param ring wakes the front end. */
@@ -60,18 +62,25 @@ export class RequestSlot {
     const seq = this.#post(chunks, deadlineMillis, WAITS_PIPE);
     return new Promise((resolve) => {
       this.#pipe.ref();
-      const finish = (): void => {
+      const finish = (answer: Answer | undefined): void => {
         clearTimeout(timer);
         this.#wake = undefined;
+        this.#abandon = undefined;
         this.#pipe.unref();
-        resolve(this.#take(seq));
+        resolve(answer);
       };
-      const timer = setTimeout(finish, deadlineMillis + ANSWER_GRACE_MILLIS);
+      const timer = setTimeout(() => finish(this.#take(seq)), deadlineMillis + ANSWER_GRACE_MILLIS);
+      this.#abandon = () => finish(undefined);
       this.#wake = () => {
-        if (Atomics.load(this.#words, this.#at + SESSION.responseSeq) === seq) finish();
+        if (Atomics.load(this.#words, this.#at + SESSION.responseSeq) === seq) finish(this.#take(seq));
       };
       this.#wake();
     });
+  }
+
+  /** Waits for no answer any more, and leaves the slot as it is: it may belong to another session from now on. */
+  abandon(): void {
+    this.#abandon?.();
   }
 
   /** The pipe has become readable: an answer, a reclaim, or both. @returns chunks newly asked back, mostly 0. */
