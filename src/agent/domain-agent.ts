@@ -2,7 +2,7 @@ import os from 'node:os';
 import { systemClock } from '../clock.ts';
 import type { Config } from '../config/schema.ts';
 import { STATE } from '../control/layout.ts';
-import type { BackendNotice } from '../coordination/agent-protocol.ts';
+import type { BackendNotice, FrontendWelcome } from '../coordination/agent-protocol.ts';
 import { FrontendService } from '../coordination/frontend-service.ts';
 import type { SessionCall, SessionReply } from '../coordination/session-protocol.ts';
 import { BurstBook } from '../latency/burst-book.ts';
@@ -65,8 +65,10 @@ export class DomainAgent {
   /** As read with the last sample: reading it means opening files. */
   #budget!: BudgetState;
   readonly #told = new Changes();
+  /** What the back end said before the agent could obey. */
+  #early: BackendNotice[] | undefined = [];
 
-  /** @param stopped called when the agent cannot go on by itself: its back end has gone. */
+  /** @param stopped called when the agent cannot go on by itself: its fast plane has failed, or its memory is no more. */
   constructor(options: {
     readonly config: Config;
     readonly domain: Config['domains'][number];
@@ -90,9 +92,12 @@ export class DomainAgent {
       scheduling: schedulingOf(this.#config),
       reserveChunks: 0,
       answer: (call) => this.#answer(call),
-      onNotice: (notice) => this.#obey(notice as BackendNotice),
-      onBackendGone: () => {
-        this.#log.warn('the back end has gone; applications keep what they hold');
+      onNotice: (notice) => (this.#early ? this.#early.push(notice) : this.#obey(notice)),
+      onBackendGone: (reason) =>
+        this.#log.warn({ reason }, 'the back end is away; applications go on with what is there'),
+      onBackendBack: (welcome) => void this.#meetBackend(welcome),
+      onOtherArena: (error) => {
+        this.#log.error({ error: error.message }, 'the memory that this domain holds is no more');
         this.#stopped();
       },
     });
@@ -123,6 +128,17 @@ export class DomainAgent {
     await this.#startTelemetry();
     await this.#startSampling();
     this.#keepReserve();
+    const early = this.#early!;
+    this.#early = undefined;
+    for (const notice of early) this.#obey(notice);
+  }
+
+  /** A back end that is there again, or its successor: it knows of this domain only what it is told now. */
+  async #meetBackend({ brokerUrl }: FrontendWelcome): Promise<void> {
+    this.#log.info('the back end is there again');
+    if (this.#early) return; // still starting: everything is told at the end of that
+    this.#report(true);
+    if (brokerUrl !== undefined) await this.#telemetry?.followBroker(brokerUrl);
   }
 
   async stop(): Promise<void> {

@@ -118,6 +118,19 @@ export class Connection implements LeaseOwner {
     this.#space.placeNext(where, byteLength);
   }
 
+  /**
+   * Whether the domain's agent is there. While it is not, leases hold, what can be claimed is claimed, and requests to
+   * other domains wait for its successor until their deadline.
+   */
+  get agentIsThere(): boolean {
+    return this.#socket.isOpen;
+  }
+
+  /** Reports of bursts that were lost because the agent was away. */
+  get droppedReports(): number {
+    return this.#socket.dropped;
+  }
+
   /** Bytes that `tryBorrow` could have at this moment. */
   get claimableBytes(): Bytes {
     return asBytes(this.#space.claimableBytes());
@@ -347,29 +360,42 @@ export class Connection implements LeaseOwner {
 /** Opens what the agent named, takes the session's lock, and tells the agent that the session lives. */
 export async function openConnection(socketPath: string): Promise<Connection> {
   const socket = await AgentSocket.open(socketPath);
-  const welcome = await socket.hello();
-  const files = new DomainFiles(welcome.domainDirectory);
-  const { file, identity } = openControlFile(files.control);
-  const arena = openArena(welcome.arena);
-  const lockFd = fs.openSync(files.locks, 'r+');
-  if (!tryLockByte(lockFd, welcome.session)) {
-    throw new MemtideError({
-      operation: 'connect to the agent',
-      object: socketPath,
-      expected: `session ${welcome.session} to be free`,
-      actual: 'another process holds it',
-      remedy: 'restart the agent of the domain',
-    });
+  const opened: (() => void)[] = [];
+  try {
+    const welcome = await socket.hello();
+    const files = new DomainFiles(welcome.domainDirectory);
+    const { file, identity } = openControlFile(files.control);
+    const arena = openArena(welcome.arena);
+    opened.push(() => arena.close());
+    const lockFd = fs.openSync(files.locks, 'r+');
+    opened.push(() => fs.closeSync(lockFd));
+    if (!tryLockByte(lockFd, welcome.session)) {
+      throw new MemtideError({
+        operation: 'connect to the agent',
+        object: socketPath,
+        expected: `session ${welcome.session} to be free`,
+        actual: 'another process holds it',
+        remedy: 'restart the agent of the domain',
+      });
+    }
+    const keepFd = openFifo(welcome.keep);
+    opened.push(() => fs.closeSync(keepFd));
+    const bell =
+      welcome.doorbell === 'fifo'
+        ? new FifoRinger(files.bell)
+        : new FutexRinger({ words: file.words, at: FRONT_BELL, address: file.address });
+    opened.push(() => bell.close());
+    const pipe = new net.Socket({ fd: openFifo(files.wake(welcome.session)), readable: true, writable: false });
+    opened.push(() => pipe.destroy());
+    premapResident(arena, welcome);
+    await socket.ready(welcome.session);
+    return new Connection({ welcome, socket, file, geometry: identity, arena, bell, lockFd, keepFd, pipe });
+  } catch (error) {
+    // A lock that stayed would keep the session's slot taken for the life of this process.
+    for (const close of opened.reverse()) close();
+    await socket.close();
+    throw error;
   }
-  const keepFd = openFifo(welcome.keep);
-  const bell =
-    welcome.doorbell === 'fifo'
-      ? new FifoRinger(files.bell)
-      : new FutexRinger({ words: file.words, at: FRONT_BELL, address: file.address });
-  const pipe = new net.Socket({ fd: openFifo(files.wake(welcome.session)), readable: true, writable: false });
-  premapResident(arena, welcome);
-  await socket.ready();
-  return new Connection({ welcome, socket, file, geometry: identity, arena, bell, lockFd, keepFd, pipe });
 }
 
 /** Brings the arena's resident pages into this process's page tables, so that the first touch takes no fault. */

@@ -32,7 +32,8 @@ export type BackendCall =
 export type BackendReply =
   | { readonly ok: true; readonly hello: FrontendWelcome }
   | { readonly ok: true; readonly status: unknown }
-  | { readonly ok: false; readonly error: string };
+  /** `busy`: an agent of this domain is connected; it may be one that has just been killed. */
+  | { readonly ok: false; readonly error: string; readonly busy?: true };
 
 /** What the back end says unasked. */
 export type BackendNotice =
@@ -47,6 +48,8 @@ export interface FrontendWelcome {
   readonly domainDirectory: string;
   readonly backendBell: string;
   readonly keep: string;
+  /** Tells one arena from its successor: what is held of one means nothing in another. */
+  readonly arenaId: number;
   readonly arena: ArenaSource;
   readonly geometry: Geometry;
   readonly doorbell: 'futex' | 'fifo';

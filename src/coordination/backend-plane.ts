@@ -16,6 +16,7 @@ import {
 import { Ledger } from '../control/ledger.ts';
 import { POPPED, RingConsumer, RingProducer } from '../control/ring.ts';
 import type { ScrubbedMemory } from '../platforms/arena/chunk-keeper.ts';
+import { AnswerMemory } from './answer-memory.ts';
 import { ChunkBooks } from './chunk-books.ts';
 import { offerFree, withdrawFromOthers, withdrawOffers, withdrawPromises } from './chunk-offers.ts';
 import { Donors } from './donors.ts';
@@ -47,6 +48,7 @@ interface Pair {
   readonly toFront: RingProducer;
   readonly fromFront: RingConsumer;
   readonly limits: PairLimits;
+  readonly answers: AnswerMemory;
   /** The front end has asked for offers and has not been told of any since. */
   refillAsked: boolean;
 }
@@ -113,6 +115,7 @@ export class BackendPlane {
       toFront: new RingProducer(file.words, BACK_TO_FRONT),
       fromFront: new RingConsumer(file.words, FRONT_TO_BACK),
       limits: { ...limits },
+      answers: new AnswerMemory(),
       refillAsked: false,
     };
     this.#donors.add(id);
@@ -213,6 +216,14 @@ export class BackendPlane {
       // A refill, in the background; answered when there is something to offer.
       pair.refillAsked = true;
       this.#topUp = true;
+      return;
+    }
+    const { answers } = pair;
+    if (answers.has(session, requestId)) {
+      const [chunksGiven, status] = [answers.chunks[session]!, answers.status[session]!];
+      const [decide, release] = [answers.decideMicros[session]!, answers.releaseMicros[session]!];
+      pair.toFront.push(OP.given, requestId, session, chunksGiven, status, decide, release);
+      this.#effects.ringFront(id);
       return;
     }
     const former = this.#requests.find(id, session);
@@ -347,7 +358,9 @@ export class BackendPlane {
 
   /** @returns whether the front end can hear of it: not if it has stopped reading its ring. */
   #answer(id: number, seq: number, session: number, chunks: number, status: number, d: number, r: number): boolean {
-    const told = this.#pairs[id]!.toFront.push(OP.given, seq, session, chunks, status, d, r);
+    const { toFront, answers } = this.#pairs[id]!;
+    const told = toFront.push(OP.given, seq, session, chunks, status, d, r);
+    if (told) answers.remember(session, seq, chunks, status, d, r);
     if (told && status === GIVEN.ok) this.stats.served++;
     else this.stats.refused++;
     this.#effects.ringFront(id);

@@ -322,7 +322,7 @@ export class BackendService {
         if (id < 0)
           return { ok: false, error: `no domain "${call.domain}" here; there are ${this.domainNames.join(', ')}` };
         const pair = this.#pairs[id]!;
-        if (pair.connected) return { ok: false, error: `domain "${call.domain}" has an agent already` };
+        if (pair.connected) return { ok: false, error: `domain "${call.domain}" has an agent already`, busy: true };
         pair.connected = socket;
         domain = call.domain;
         this.#options.onDomain?.(domain, true);
@@ -349,6 +349,7 @@ export class BackendService {
       domainDirectory: this.files.domain(name).directory,
       backendBell: this.files.backendBell,
       keep: this.files.keep,
+      arenaId: this.#arenaId,
       arena: this.#arena!.source,
       geometry: this.geometry,
       doorbell: this.#options.doorbell,

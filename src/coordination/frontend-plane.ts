@@ -1,6 +1,7 @@
 import type { Clock } from '../clock.ts';
 import type { ControlFile } from '../control/contracts.ts';
 import {
+  BACK,
   BACK_TO_FRONT,
   FRONT,
   FRONT_TO_BACK,
@@ -70,6 +71,7 @@ export class FrontendPlane {
   #scrubMore = false;
   #lookAtReserve = true;
   #refillAsked = false;
+  #backIncarnation: number;
 
   /** Requests, gifts and revocations served, and bytes scrubbed: for the slow plane to read. */
   readonly stats = { requests: 0, given: 0, revoked: 0, returnedChunks: 0, scrubbedBytes: 0, violations: 0 };
@@ -88,6 +90,7 @@ export class FrontendPlane {
       this.#lastRequest[session] = Atomics.load(file.words, slotOf(session) + SESSION.responseSeq);
     }
     Atomics.add(file.words, FRONT.incarnation, 1);
+    this.#backIncarnation = Atomics.load(file.words, BACK.incarnation);
   }
 
   /**
@@ -99,7 +102,11 @@ export class FrontendPlane {
     const now = this.#effects.clock.monotonicMicros();
     const due = now >= this.#instants[LOOK_ROUND_AT]!;
     const byMain = take(pending, SOURCE_MAIN);
-    if (take(pending, SOURCE_BACKEND) || due) this.#serveBackend(now);
+    if (take(pending, SOURCE_BACKEND) || due) {
+      this.#serveBackend(now);
+      // After the ring: what the last back end has answered is answered.
+      if (Atomics.load(this.#words, BACK.incarnation) !== this.#backIncarnation) this.#meetNewBackend(now);
+    }
     for (let word = 0; word < pending.length; word++) {
       let bits = pending[word] as number;
       pending[word] = 0; // every bit: one that stayed would keep the caller awake
@@ -144,6 +151,23 @@ export class FrontendPlane {
       this.#lastAnswer[session] = Atomics.load(this.#words, slotOf(session) + SESSION.responseSeq);
       if (Atomics.load(this.#words, slotOf(session) + SESSION.state) === SESSION_ACTIVE)
         this.#serveSession(session, now);
+    }
+  }
+
+  /**
+   * The back end has been started anew. It may or may not have read what its predecessor was asked: everything that is
+   * open is asked again, and one who knows it answers once. What the predecessor wanted, nobody waits for.
+   */
+  #meetNewBackend(now: number): void {
+    this.#backIncarnation = Atomics.load(this.#words, BACK.incarnation);
+    this.#refillAsked = false;
+    this.#lookAtReserve = true;
+    this.#owed = 0;
+    this.#cancelReclaims();
+    for (let session = 1; session < SESSION_SLOTS; session++) {
+      if (Atomics.load(this.#words, slotOf(session) + SESSION.state) !== SESSION_ACTIVE) continue;
+      this.#lastRequest[session] = Atomics.load(this.#words, slotOf(session) + SESSION.responseSeq);
+      this.#serveSession(session, now);
     }
   }
 
@@ -205,6 +229,7 @@ export class FrontendPlane {
     }
     // An answer to what nobody asks any more; the answer to the present question is still to come.
     if (seq !== Atomics.load(this.#words, at + SESSION.requestSeq)) return;
+    if (seq === Atomics.load(this.#words, at + SESSION.responseSeq)) return; // answered twice, since it was asked twice
     this.#words[at + SESSION.responseChunks] = chunks;
     this.#words[at + SESSION.responseStatus] = status;
     this.#words[at + SESSION.decideMicros] = decide;

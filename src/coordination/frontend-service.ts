@@ -7,12 +7,14 @@ import { FRONT, FRONT_BELL } from '../control/layout.ts';
 import { Ledger } from '../control/ledger.ts';
 import { MemtideError } from '../errors.ts';
 import { tryLockByte } from '../native/ofd-lock.ts';
-import type { BackendCall, FrontendWelcome } from './agent-protocol.ts';
-import { BackendLink } from './backend-link.ts';
+import type { BackendCall, BackendNotice, FrontendWelcome } from './agent-protocol.ts';
+import type { BackendLink } from './backend-link.ts';
 import { PLANE_FIGURES, type PlaneFigure, type PlaneScheduling, PlaneThread } from './plane-thread.ts';
+import { outlast } from './retry.ts';
 import { AGENT_LOCK_BYTE, DomainFiles, RunFiles } from './run-files.ts';
 import type { SessionCall, SessionReply } from './session-protocol.ts';
 import { SessionServer } from './session-server.ts';
+import { SocketLink } from './socket-link.ts';
 import { SOURCE_MAIN } from './sources.ts';
 
 export interface FrontendOptions {
@@ -23,8 +25,13 @@ export interface FrontendOptions {
   readonly reserveChunks: number;
   /** Calls of applications that are not about their session. */
   readonly answer: (call: SessionCall, session: number | undefined) => SessionReply | undefined | Promise<SessionReply>;
-  readonly onNotice: (notice: unknown) => void;
-  readonly onBackendGone: () => void;
+  readonly onNotice: (notice: BackendNotice) => void;
+  /** The back end is away; applications go on with what is there until it is back. */
+  readonly onBackendGone: (reason: string) => void;
+  /** The back end, or its successor on the same arena, is there again and knows nothing of what it was told before. */
+  readonly onBackendBack?: (welcome: FrontendWelcome) => void;
+  /** The back end's successor has another arena: what this front end holds is memory of no use, and it must end. */
+  readonly onOtherArena?: (error: MemtideError) => void;
 }
 
 /** The front end of one domain: its pair with the back end, its fast plane, and its applications. */
@@ -46,12 +53,20 @@ export class FrontendService {
 
   async start(): Promise<void> {
     const { runDir, domain } = this.#options;
-    const link = await BackendLink.open(new RunFiles(runDir).backendSocket);
+    const link = new SocketLink({
+      path: new RunFiles(runDir).backendSocket,
+      domain,
+      events: {
+        joined: (again) => this.#rejoined(again),
+        notice: this.#options.onNotice,
+        away: this.#options.onBackendGone,
+      },
+    });
     this.#link = link;
-    const welcome = await link.hello(domain);
+    const welcome = await link.start();
     this.#welcome = welcome;
     const files = new DomainFiles(welcome.domainDirectory);
-    this.#takeLock(files);
+    await this.#takeLock(files);
     this.#keepFd = fs.openSync(welcome.keep, fs.constants.O_RDWR | fs.constants.O_NONBLOCK);
     const { file, identity } = openControlFile(files.control);
     this.#file = file;
@@ -87,7 +102,23 @@ export class FrontendService {
     });
     this.#sessions.reapDead();
     await this.#sessions.start();
-    link.listen(this.#options.onNotice, this.#options.onBackendGone);
+  }
+
+  /** The fast plane finds the new back end by itself, in the control file; see FrontendPlane. */
+  #rejoined(welcome: FrontendWelcome): void {
+    if (welcome.arenaId !== this.#welcome!.arenaId) {
+      this.#options.onOtherArena?.(
+        new MemtideError({
+          operation: `go on as the agent of domain "${welcome.domain}"`,
+          expected: `the arena that it holds memory of (${this.#welcome!.arenaId})`,
+          actual: `the back end has made another one (${welcome.arenaId})`,
+          remedy: 'start this agent again; its applications must connect again',
+        }),
+      );
+      return;
+    }
+    this.#welcome = welcome;
+    this.#options.onBackendBack?.(welcome);
   }
 
   get welcome(): FrontendWelcome {
@@ -128,6 +159,10 @@ export class FrontendService {
     this.#link?.tell(call);
   }
 
+  get backendIsThere(): boolean {
+    return this.#link?.isUp === true;
+  }
+
   onFailure(report: (error: Error) => void): void {
     this.#plane?.onFailure(report);
   }
@@ -140,7 +175,7 @@ export class FrontendService {
   async stop(): Promise<void> {
     await this.#sessions?.stop();
     await this.#plane?.stop();
-    this.#link?.close();
+    await this.#link?.close();
     if (this.#keepFd >= 0) fs.closeSync(this.#keepFd);
     if (this.#lockFd >= 0) fs.closeSync(this.#lockFd);
   }
@@ -149,9 +184,10 @@ export class FrontendService {
     this.#ringer!.ring(SOURCE_MAIN);
   }
 
-  #takeLock(files: DomainFiles): void {
+  /** A predecessor's lock is dropped a moment after its death, and the back end may hold it while it clears up after one. */
+  async #takeLock(files: DomainFiles): Promise<void> {
     this.#lockFd = fs.openSync(files.locks, 'a+', 0o600);
-    if (tryLockByte(this.#lockFd, AGENT_LOCK_BYTE)) return;
+    if (await outlast(() => tryLockByte(this.#lockFd, AGENT_LOCK_BYTE) || undefined)) return;
     throw new MemtideError({
       operation: `start the agent of domain "${this.#options.domain}"`,
       object: files.directory,

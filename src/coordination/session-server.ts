@@ -91,6 +91,11 @@ export class SessionServer {
             error: `protocol version ${SESSION_PROTOCOL_VERSION} is spoken here, not ${call.version}`,
           };
         }
+        if (call.session !== undefined && session === undefined) {
+          if (!this.#table.mayResume(call.session, call.pid))
+            return { ok: false, error: 'there is no such session, or it is another process’s' };
+          session = call.session;
+        }
         session ??= this.#table.admit(call.pid, new Set(this.#sockets.values()));
         if (session === undefined)
           return { ok: false, error: `all ${SESSION_SLOTS - 1} sessions of the domain are taken` };

@@ -69,6 +69,16 @@ export class SessionTable {
     return undefined;
   }
 
+  /**
+   * Whether a session that a predecessor let in goes on with this agent. Its lock proves that its process lives; the slot
+   * was never free, so that nobody else can have got it.
+   */
+  mayResume(session: number, pid: number): boolean {
+    if (!Number.isInteger(session) || session < 1 || session >= SESSION_SLOTS) return false;
+    if (this.#state(session) !== SESSION_ACTIVE || !this.#effects.isHeld(session)) return false;
+    return Atomics.load(this.#file.words, SESSIONS + session * SESSION_WORDS + SESSION.pid) === pid;
+  }
+
   /** The application is ready. @returns false when nobody holds the session. */
   activate(session: number): boolean {
     if (!this.#effects.isHeld(session)) return false;

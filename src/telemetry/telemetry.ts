@@ -46,6 +46,9 @@ export class Telemetry {
   #broker: EmbeddedBroker | undefined;
   #brokerUrl: string | undefined;
   #publisher: Publisher | undefined;
+  #stamper: Stamper | undefined;
+  #stopped = false;
+  readonly #sinks: ReportSink[] = [];
   #log: BurstLog | undefined;
 
   constructor(options: TelemetryOptions) {
@@ -61,20 +64,30 @@ export class Telemetry {
     const stamper = new Stamper({ clock, bootId: boot.id, readSyncState: adjtimexReader() });
     const sync = stamper.syncState();
     if (!sync.known) onProblem(`nobody knows whether the wall clock is synchronised: ${sync.reason}`);
-    const sinks: ReportSink[] = [];
+    this.#stamper = stamper;
     await this.#attempt(async () => {
       this.#log = await this.#openLog(boot.id);
-      if (this.#log) sinks.push(this.#log);
+      if (this.#log) this.#sinks.push(this.#log);
     });
-    await this.#attempt(async () => {
-      this.#publisher = await this.#openUplink(stamper);
-      if (this.#publisher) sinks.push(this.#publisher);
-    });
-    return new Reporter(stamper, sinks);
+    const { embedded } = this.#options;
+    await this.#attempt(() => this.#joinUplink(embedded === 'host' ? undefined : embedded.join));
+    return new Reporter(stamper, this.#sinks);
+  }
+
+  /** The embedded broker of the other agent has come back somewhere else; nothing happens where it has not. */
+  async followBroker(url: string): Promise<void> {
+    if (this.#options.config.mqtt.url !== undefined || url === this.#brokerUrl) return;
+    this.#brokerUrl = url;
+    const former = this.#publisher;
+    if (former) this.#sinks.splice(this.#sinks.indexOf(former), 1);
+    this.#publisher = undefined;
+    await former?.stop();
+    await this.#attempt(() => this.#joinUplink(url));
   }
 
   /** Says goodbye on the uplink, brings the log to the disk, ends the broker. */
   async stop(): Promise<void> {
+    this.#stopped = true;
     await this.#publisher?.stop();
     await this.#log?.stop();
     await this.#broker?.stop();
@@ -109,12 +122,20 @@ export class Telemetry {
     return log;
   }
 
-  async #openUplink(stamper: Stamper): Promise<Publisher | undefined> {
+  async #joinUplink(join: string | undefined): Promise<void> {
+    const { config } = this.#options;
+    const url = config.mqtt.url ?? (await this.#embeddedUrl(join));
+    if (url === undefined) return;
+    this.#brokerUrl = url;
+    const publisher = await this.#openUplink(this.#stamper!, url);
+    if (this.#stopped) return publisher.stop();
+    this.#publisher = publisher;
+    this.#sinks.push(publisher);
+  }
+
+  async #openUplink(stamper: Stamper, url: string): Promise<Publisher> {
     const { config, domain, birth, clock, commands, onCoordination, onProblem } = this.#options;
     const { mqtt, vehicle } = config;
-    const url = mqtt.url ?? (await this.#embeddedUrl());
-    if (url === undefined) return undefined;
-    this.#brokerUrl = url;
     const publisher = new Publisher({
       owner: { base: mqtt.base_topic, vehicle, domain },
       url,
@@ -137,10 +158,11 @@ export class Telemetry {
     return publisher;
   }
 
-  async #embeddedUrl(): Promise<string | undefined> {
-    const { config, embedded, onProblem } = this.#options;
+  /** @param join the address of one that another agent hosts; undefined to host it here. */
+  async #embeddedUrl(join: string | undefined): Promise<string | undefined> {
+    const { config, onProblem } = this.#options;
     if (!config.mqtt.embedded.enabled) return undefined;
-    if (embedded !== 'host') return embedded.join;
+    if (join !== undefined) return join;
     const { host, port } = config.mqtt.embedded;
     const broker = new EmbeddedBroker({
       host,

@@ -2,9 +2,9 @@ import { openControlFile } from '../../control/control-file.ts';
 import { FutexRinger, FutexWaiter } from '../../control/futex-bell.ts';
 import { BACK_TO_FRONT, BELL, FRONT_BELL, FRONT_TO_BACK, OP, PING } from '../../control/layout.ts';
 import { POPPED, RingConsumer, RingProducer } from '../../control/ring.ts';
-import { BackendLink } from '../../coordination/backend-link.ts';
 import { futexPingPong } from '../../coordination/ping-pong.ts';
 import { DomainFiles, RunFiles } from '../../coordination/run-files.ts';
+import { SocketLink } from '../../coordination/socket-link.ts';
 import { summarize } from '../../latency/percentiles.ts';
 import { mapFile, wordsOf } from '../../native/mapping.ts';
 import { PROBE } from './bench-machine.ts';
@@ -19,9 +19,13 @@ const SETTLE_MILLIS = 0.03;
  * bare futex ping-pong between the same two threads, in alternating batches.
  */
 export async function measureHandshake(runDir: string, rounds: number, signal: AbortSignal): Promise<HandshakeResult> {
-  const link = await BackendLink.open(new RunFiles(runDir).backendSocket);
+  const link = new SocketLink({
+    path: new RunFiles(runDir).backendSocket,
+    domain: PROBE,
+    events: { joined: () => {}, notice: () => {}, away: () => {} },
+  });
   try {
-    const welcome = await link.hello(PROBE);
+    const welcome = await link.start();
     const { file } = openControlFile(new DomainFiles(welcome.domainDirectory).control);
     const bell = mapFile(welcome.backendBell, 4096, 'doorbell');
     const bellWords = wordsOf(bell);
@@ -86,6 +90,6 @@ export async function measureHandshake(runDir: string, rounds: number, signal: A
       busy_p50_us: summarize(busy)!.p50,
     };
   } finally {
-    link.close();
+    await link.close();
   }
 }
