@@ -16,10 +16,13 @@ import { type Arena, openArena } from '../platforms/arena/arena-file.ts';
 import { ChunkSpace } from '../platforms/arena/chunk-space.ts';
 import type { Claimed, Refusal } from '../platforms/contracts.ts';
 import { type BurstStages, TIERS } from '../records.ts';
-import { bytes as asBytes, type Bytes, formatBytes } from '../units.ts';
+import { bytes as asBytes, type Bytes } from '../units.ts';
 import { AgentSocket } from './agent-socket.ts';
+import { BorrowRefused } from './borrow-refused.ts';
 import { Lease, type LeaseOwner, type ReclaimRequest } from './lease.ts';
 import { LeaseWindows } from './lease-windows.ts';
+
+export { BorrowRefused };
 
 export interface BorrowOptions {
   /** How long to wait for other domains to let go, in milliseconds. Default 200; 0 takes only what is there. */
@@ -28,33 +31,6 @@ export interface BorrowOptions {
   readonly revocable?: boolean;
   readonly onReclaim?: (request: ReclaimRequest) => void | Promise<void>;
 }
-
-/** A request that could not be met. `refusal` says why. */
-export class BorrowRefused extends MemtideError {
-  readonly refusal: Refusal;
-
-  constructor(byteLength: number, refusal: Refusal, waitedMillis: number) {
-    super({
-      operation: `borrow ${formatBytes(byteLength)}`,
-      actual: `${REFUSAL_TEXT[refusal] ?? refusal} (waited ${waitedMillis.toFixed(1)} ms)`,
-      remedy: REFUSAL_REMEDY[refusal] ?? 'look at memtide status',
-    });
-    this.refusal = refusal;
-  }
-}
-
-const REFUSAL_TEXT: Partial<Record<Refusal, string>> = {
-  'pool-empty': 'nobody has memory to give',
-  ceiling: 'the domain would pass its ceiling',
-  deadline: 'the donors did not let go in time',
-  'peer-gone': 'the agent does not answer',
-};
-const REFUSAL_REMEDY: Partial<Record<Refusal, string>> = {
-  'pool-empty': 'ask for less, release leases, or raise total_mib',
-  ceiling: 'raise ceiling_mib of the domain',
-  deadline: 'ask with a longer deadline, or look for the stuck donor in memtide status',
-  'peer-gone': 'start the agent of the domain: memtide agent --domain NAME',
-};
 
 const DEFAULT_DEADLINE_MILLIS = 200;
 

@@ -218,11 +218,7 @@ export class BackendPlane {
       this.#topUp = true;
       return;
     }
-    const { answers } = pair;
-    if (answers.has(session, requestId)) {
-      const [chunksGiven, status] = [answers.chunks[session]!, answers.status[session]!];
-      const [decide, release] = [answers.decideMicros[session]!, answers.releaseMicros[session]!];
-      pair.toFront.push(OP.given, requestId, session, chunksGiven, status, decide, release);
+    if (pair.answers.tellAgain(pair.toFront, requestId, session)) {
       this.#effects.ringFront(id);
       return;
     }
@@ -359,8 +355,7 @@ export class BackendPlane {
   /** @returns whether the front end can hear of it: not if it has stopped reading its ring. */
   #answer(id: number, seq: number, session: number, chunks: number, status: number, d: number, r: number): boolean {
     const { toFront, answers } = this.#pairs[id]!;
-    const told = toFront.push(OP.given, seq, session, chunks, status, d, r);
-    if (told) answers.remember(session, seq, chunks, status, d, r);
+    const told = answers.tell(toFront, seq, session, chunks, status, d, r);
     if (told && status === GIVEN.ok) this.stats.served++;
     else this.stats.refused++;
     this.#effects.ringFront(id);
