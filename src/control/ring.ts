@@ -47,6 +47,11 @@ export class RingProducer {
     Atomics.store(words, this.#place.tail, this.#tail);
     return true;
   }
+
+  /** Publishes the index anew, should somebody have written over it. @returns whether it was as it should be. */
+  heal(): boolean {
+    return Atomics.exchange(this.#words, this.#place.tail, this.#tail) === this.#tail;
+  }
 }
 
 /** What `RingConsumer.pop` found. */
@@ -76,6 +81,11 @@ export class RingConsumer {
     this.#head = (this.#head + 1) | 0;
     Atomics.store(words, this.#place.head, this.#head);
     return POPPED.entry;
+  }
+
+  /** As `RingProducer.heal`. */
+  heal(): boolean {
+    return Atomics.exchange(this.#words, this.#place.head, this.#head) === this.#head;
   }
 
   /** Drops everything that is waiting: the first step of re-making a link. */

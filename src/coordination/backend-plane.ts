@@ -8,8 +8,12 @@ import {
   GIVEN,
   OP,
   RING_ENTRIES,
+  SESSION,
   SESSION_SLOTS,
+  SESSION_WORDS,
+  SESSIONS,
   STATE,
+  sessionOf,
   stateOf,
   wordOf,
 } from '../control/layout.ts';
@@ -18,12 +22,13 @@ import { POPPED, RingConsumer, RingProducer } from '../control/ring.ts';
 import type { ScrubbedMemory } from '../platforms/arena/chunk-keeper.ts';
 import { AnswerMemory } from './answer-memory.ts';
 import { ChunkBooks } from './chunk-books.ts';
-import { offerFree, withdrawFromOthers, withdrawOffers, withdrawPromises } from './chunk-offers.ts';
+import { enter, leave, offerFree, withdrawFromOthers, withdrawOffers, withdrawPromises } from './chunk-offers.ts';
 import { Donors } from './donors.ts';
 import { FreeScrubber } from './free-scrubber.ts';
 import { IDLE_WAIT_MILLIS, SCRUB_SLICE_BYTES } from './frontend-plane.ts';
 import { LedgerCensus } from './ledger-census.ts';
 import { RequestTable } from './request-table.ts';
+import { MAX_PAIRS } from './sources.ts';
 
 /** What the plane does to the outside. */
 export interface BackendEffects extends ScrubbedMemory {
@@ -51,6 +56,12 @@ interface Pair {
   readonly answers: AnswerMemory;
   /** The front end has asked for offers and has not been told of any since. */
   refillAsked: boolean;
+  /** Chunks that are the pair's by the books and that its ledger does not speak of, when last looked. */
+  unaccounted: number;
+  /** What this pair wrote that no honest front end writes. */
+  violations: number;
+  /** After a violation the pair is served on the beat only, until one has passed. */
+  heldOff: boolean;
 }
 
 /** While a request waits for donors, its deadline is looked at this often. */
@@ -58,6 +69,9 @@ const DEADLINE_LOOK_MILLIS = 2;
 
 /** Instead of the number of a pair. */
 const EVERYBODY = -1;
+
+/** Beats in which every ledger is audited once. */
+const AUDIT_BEATS = 10;
 
 /** Rounds of the longest bare ping-pong: nobody else is served meanwhile. */
 const MAX_PINGS = 1000;
@@ -78,6 +92,9 @@ export class BackendPlane {
   readonly #donors = new Donors();
   readonly #census: LedgerCensus;
   readonly #scrubber: FreeScrubber;
+  readonly #unaccounted = new Int32Array(MAX_PAIRS);
+  /** The pair whose ledger is next to be searched for words about chunks of others. */
+  #auditNext = 0;
   #splitMode = false;
   #topUp = true;
 
@@ -92,8 +109,9 @@ export class BackendPlane {
     scrubbedBytes: 0,
   };
 
-  constructor(geometry: Geometry, effects: BackendEffects) {
-    this.books = new ChunkBooks(geometry.chunkCount);
+  /** @param books those of a predecessor that was killed, to be taken up; its pairs follow by `addPair`. */
+  constructor(geometry: Geometry, effects: BackendEffects, books = new ChunkBooks(geometry.chunkCount)) {
+    this.books = books;
     this.#census = new LedgerCensus(this.books, this.#pairs);
     this.#effects = effects;
     this.#scrubber = new FreeScrubber(this.books, effects, 2 ** geometry.chunkShift);
@@ -107,9 +125,9 @@ export class BackendPlane {
     this.#topUp = true;
   }
 
-  /** Adds a pair, or takes up again one whose front end has restarted: what its ledger says of its own chunks holds. */
+  /** Adds a pair; what a predecessor has left in it is taken up. */
   addPair(id: number, file: ControlFile, geometry: Geometry, limits: PairLimits): void {
-    this.#pairs[id] = {
+    const pair: Pair = {
       words: file.words,
       ledger: new Ledger(file, geometry),
       toFront: new RingProducer(file.words, BACK_TO_FRONT),
@@ -117,11 +135,43 @@ export class BackendPlane {
       limits: { ...limits },
       answers: new AnswerMemory(),
       refillAsked: false,
+      unaccounted: 0,
+      violations: 0,
+      heldOff: false,
     };
+    this.#pairs[id] = pair;
     this.#donors.add(id);
+    this.#takeUp(id, pair);
     Atomics.add(file.words, BACK.incarnation, 1);
     Atomics.store(file.words, BACK.mode, this.#splitMode ? 1 : 0);
     this.setLimits(id, limits);
+    this.#effects.ringFront(id);
+  }
+
+  /** What a pair has written that no honest front end writes, since it was added. */
+  violationsOf(id: number): number {
+    return this.#pairs[id]?.violations ?? 0;
+  }
+
+  /**
+   * Ends what a predecessor has left half done. A request that it had not answered comes anew, so that what was promised
+   * for it goes back; what is RETURNING is collected as ever.
+   */
+  #takeUp(id: number, pair: Pair): void {
+    const { ledger, words } = pair;
+    for (let chunk = 0; chunk < this.books.chunkCount; chunk++) {
+      const word = ledger.peek(chunk);
+      if (this.books.ownerOf(chunk) !== id) {
+        if (word !== 0) ledger.set(chunk, wordOf(STATE.none));
+        continue;
+      }
+      const session = sessionOf(word);
+      if (stateOf(word) !== STATE.promised || session >= SESSION_SLOTS) continue;
+      const at = SESSIONS + session * SESSION_WORDS;
+      if (Atomics.load(words, at + SESSION.requestSeq) === Atomics.load(words, at + SESSION.responseSeq)) continue;
+      if (ledger.move(chunk, word, wordOf(STATE.returning))) leave(this.books, ledger, chunk, false);
+    }
+    this.#collect(id);
   }
 
   setLimits(id: number, limits: PairLimits): void {
@@ -148,7 +198,7 @@ export class BackendPlane {
         bits &= bits - 1;
         const id = word * 32 + bit;
         const pair = this.#pairs[id];
-        if (pair) this.#servePair(id, pair);
+        if (pair && !pair.heldOff) this.#servePair(id, pair);
       }
     }
     if (this.#requests.count > 0) this.#moveRequestsOn();
@@ -162,9 +212,13 @@ export class BackendPlane {
       const pair = this.#pairs[id];
       if (!pair) continue;
       Atomics.add(pair.words, BACK.heartbeat, 1);
+      pair.heldOff = false;
+      const producerIntact = pair.toFront.heal();
+      if (!pair.fromFront.heal() || !producerIntact) this.#violated(id, pair);
       this.#servePair(id, pair);
     }
     this.#collect(EVERYBODY);
+    this.#audit();
     this.#moveRequestsOn();
     this.#topUp = true;
   }
@@ -177,9 +231,7 @@ export class BackendPlane {
       const popped = pair.fromFront.pop();
       if (popped === POPPED.nothing) break;
       if (popped === POPPED.violation) {
-        this.stats.violations++;
-        pair.fromFront.resync();
-        returned = true; // that may have been among what is lost
+        this.#violated(id, pair);
         break;
       }
       switch (entry[0]) {
@@ -198,10 +250,31 @@ export class BackendPlane {
           this.#effects.pingPong?.(id, Math.min(Math.max(0, entry[2]!), MAX_PINGS));
           break;
         default:
-          this.stats.violations++;
+          this.#violated(id, pair);
+          return;
       }
     }
     if (returned) this.#collect(id);
+  }
+
+  /**
+   * A pair has written what no honest front end writes: the link is dropped and made anew. What lies in its ring is
+   * passed over, its requests end, and a front end that sees the new incarnation asks again. Its memory stays its own.
+   */
+  #violated(id: number, pair: Pair): void {
+    this.stats.violations++;
+    pair.violations++;
+    if (pair.heldOff) return;
+    pair.heldOff = true;
+    pair.refillAsked = false;
+    pair.fromFront.resync();
+    for (let slot = 0; slot < this.#requests.capacity; slot++) {
+      if (this.#requests.active[slot] === 0 || this.#requests.pair[slot] !== id) continue;
+      this.#takePromisesBack(id, this.#requests.session[slot]!);
+      this.#requests.remove(slot);
+    }
+    Atomics.add(pair.words, BACK.incarnation, 1);
+    this.#effects.ringFront(id);
   }
 
   #startRequest(id: number, pair: Pair, entry: Int32Array): void {
@@ -209,7 +282,7 @@ export class BackendPlane {
     const session = entry[2]!;
     const chunks = entry[3]!;
     if (session < 0 || session >= SESSION_SLOTS || chunks < 1 || chunks > this.books.chunkCount) {
-      this.stats.violations++;
+      this.#violated(id, pair);
       return;
     }
     if (session === 0) {
@@ -267,8 +340,8 @@ export class BackendPlane {
 
   #promise(slot: number, chunk: number): void {
     const id = this.#requests.pair[slot]!;
-    this.books.give(chunk, id);
-    this.#pairs[id]!.ledger.set(chunk, wordOf(STATE.promised, this.#requests.session[slot]!));
+    const word = wordOf(STATE.promised, this.#requests.session[slot]!);
+    enter(this.books, this.#pairs[id]!.ledger, chunk, id, word);
     this.#requests.got[slot] = this.#requests.got[slot]! + 1;
   }
 
@@ -295,20 +368,56 @@ export class BackendPlane {
     }
   }
 
-  /** Takes what one pair or EVERYBODY has put into RETURNING: straight to whoever waits, else to the free pool. */
+  /**
+   * Takes what one pair or EVERYBODY has put into RETURNING: straight to whoever waits, else to the free pool. On the way
+   * it finds chunks of a pair that the pair's ledger does not speak of.
+   */
   #collect(only: number): void {
+    this.#unaccounted.fill(0);
     for (let chunk = 0; chunk < this.books.chunkCount; chunk++) {
       const id = this.books.ownerOf(chunk); // a pair can return only what is its own
       if (id < 0 || (id !== only && only !== EVERYBODY)) continue;
-      const { ledger } = this.#pairs[id]!;
-      if (stateOf(ledger.peek(chunk)) !== STATE.returning) continue;
-      ledger.set(chunk, wordOf(STATE.none));
-      this.books.takeBack(chunk, false);
-      this.#donors.noteReturned(id);
-      const slot = this.#requests.oldestMissing();
-      if (slot < 0) continue;
-      this.#scrubber.whole(chunk);
-      this.#promise(slot, chunk);
+      const pair = this.#pairs[id];
+      if (!pair) continue;
+      const state = stateOf(pair.ledger.peek(chunk));
+      if (state === STATE.returning) this.#takeReturned(id, pair, chunk);
+      // Somebody may be using it: it stays the domain's until all of the domain has ended.
+      else if (state === STATE.none) this.#unaccounted[id] = this.#unaccounted[id]! + 1;
+    }
+    for (let id = 0; id < this.#donors.count; id++) {
+      const pair = this.#pairs[id];
+      if (!pair || (id !== only && only !== EVERYBODY)) continue;
+      if (this.#unaccounted[id]! > pair.unaccounted) this.#violated(id, pair);
+      pair.unaccounted = this.#unaccounted[id]!;
+    }
+  }
+
+  #takeReturned(id: number, pair: Pair, chunk: number): void {
+    leave(this.books, pair.ledger, chunk, false);
+    this.#donors.noteReturned(id);
+    const slot = this.#requests.oldestMissing();
+    if (slot < 0) return;
+    this.#scrubber.whole(chunk);
+    this.#promise(slot, chunk);
+  }
+
+  /**
+   * Clears words that a ledger has about chunks of others: nobody claims by them (control/owner-table.ts), but they are a
+   * sign. A tenth of the pairs at each beat, so that the beat costs no more with more domains than it must.
+   */
+  #audit(): void {
+    const { count } = this.#donors;
+    for (let turns = Math.ceil(count / AUDIT_BEATS); turns > 0; turns--) {
+      const id = this.#auditNext;
+      this.#auditNext = (id + 1) % count;
+      const pair = this.#pairs[id];
+      let foreign = 0;
+      for (let chunk = 0; pair && chunk < this.books.chunkCount; chunk++) {
+        if (pair.ledger.peek(chunk) === 0 || this.books.ownerOf(chunk) === id) continue;
+        pair.ledger.set(chunk, wordOf(STATE.none));
+        foreign++;
+      }
+      if (pair && foreign > 0) this.#violated(id, pair);
     }
   }
 

@@ -1,32 +1,46 @@
-/**
- * The back end's private books: whose each chunk is. This, and never what lies in shared memory, decides.
- *
- * Conservation holds by construction: a chunk has one entry, and the entry names one owner.
- */
-const FREE = -1;
-/** No memory behind it: not yet taken from the system, or given back. */
-const ABSENT = -2;
+import { OWNER, type OwnerWords, ownedBy, ownersInMemory } from '../control/owner-table.ts';
+import { MAX_PAIRS } from './sources.ts';
 
+/**
+ * The back end's books: whose each chunk is. This, and never what a pair's ledger says, decides. Who owns what stands in
+ * the owner table, which others may look at and which outlives this process; what is clean is known to this process only.
+ *
+ * Conservation holds by construction: a chunk has one word, and the word names one owner.
+ */
 export class ChunkBooks {
   readonly chunkCount: number;
-  readonly #owner: Int16Array;
+  readonly #owners: OwnerWords;
   readonly #clean: Uint8Array;
   readonly #turn: Uint32Array;
   readonly #held: Int32Array;
   #free = 0;
   #freeDirty = 0;
+  #present = 0;
 
-  constructor(chunkCount: number) {
+  /**
+   * @param owners as a predecessor has left them: what is free counts as dirty then, since how far its scrubbing came
+   * died with it. Left out: a new arena, without memory.
+   */
+  constructor(chunkCount: number, owners: OwnerWords = ownersInMemory(chunkCount)) {
     this.chunkCount = chunkCount;
-    this.#owner = new Int16Array(chunkCount).fill(ABSENT);
+    this.#owners = owners;
     this.#clean = new Uint8Array(chunkCount);
     this.#turn = new Uint32Array(chunkCount);
-    this.#held = new Int32Array(256);
+    this.#held = new Int32Array(MAX_PAIRS);
+    for (let chunk = 0; chunk < chunkCount; chunk++) {
+      const owner = owners[chunk]!;
+      if (owner === OWNER.absent) continue;
+      this.#present++;
+      if (owner === OWNER.free) {
+        this.#free++;
+        this.#freeDirty++;
+      } else this.#held[owner - OWNER.firstPair]!++;
+    }
   }
 
   /** The pair that a chunk was given to (0 and up), or a negative number. */
   ownerOf(chunk: number): number {
-    return this.#owner[chunk]!;
+    return this.#owners[chunk]! - OWNER.firstPair;
   }
 
   isClean(chunk: number): boolean {
@@ -34,7 +48,7 @@ export class ChunkBooks {
   }
 
   isFree(chunk: number): boolean {
-    return this.#owner[chunk] === FREE;
+    return this.#owners[chunk] === OWNER.free;
   }
 
   /** Changes whenever the chunk stops being free: who was scrubbing it must stop then. */
@@ -52,23 +66,23 @@ export class ChunkBooks {
   }
 
   get presentChunks(): number {
-    let present = 0;
-    for (const owner of this.#owner) if (owner !== ABSENT) present++;
-    return present;
+    return this.#present;
   }
 
   /** A chunk that has memory now. Fresh memory from the kernel is clean. */
   addFree(chunk: number, clean: boolean): void {
-    this.#expect(chunk, ABSENT);
+    this.#expect(chunk, OWNER.absent);
+    this.#present++;
     this.#setFree(chunk, clean);
   }
 
   /** A free chunk whose memory goes back to the system. @returns its number, or -1 when none is free. */
   removeFree(): number {
     for (let chunk = this.chunkCount - 1; chunk >= 0; chunk--) {
-      if (this.#owner[chunk] !== FREE) continue;
+      if (!this.isFree(chunk)) continue;
       this.#unsetFree(chunk);
-      this.#owner[chunk] = ABSENT;
+      this.#present--;
+      Atomics.store(this.#owners, chunk, OWNER.absent);
       this.#turn[chunk] = this.#turn[chunk]! + 1;
       return chunk;
     }
@@ -77,26 +91,26 @@ export class ChunkBooks {
 
   /** A chunk without memory, to be populated; -1 when there is none. */
   nextAbsent(): number {
-    return this.#owner.indexOf(ABSENT);
+    return this.#owners.indexOf(OWNER.absent);
   }
 
   give(chunk: number, pair: number): void {
-    this.#expect(chunk, FREE);
+    this.#expect(chunk, OWNER.free);
     this.#unsetFree(chunk);
-    this.#owner[chunk] = pair;
+    Atomics.store(this.#owners, chunk, ownedBy(pair));
     this.#turn[chunk] = this.#turn[chunk]! + 1;
     this.#held[pair] = this.#held[pair]! + 1;
   }
 
   takeBack(chunk: number, clean: boolean): void {
-    const pair = this.#owner[chunk]!;
+    const pair = this.ownerOf(chunk);
     if (pair < 0) throw new RangeError(`chunk ${chunk} belongs to no pair`);
     this.#held[pair] = this.#held[pair]! - 1;
     this.#setFree(chunk, clean);
   }
 
   markClean(chunk: number): void {
-    if (this.#owner[chunk] === FREE && this.#clean[chunk] === 0) this.#freeDirty--;
+    if (this.isFree(chunk) && this.#clean[chunk] === 0) this.#freeDirty--;
     this.#clean[chunk] = 1;
   }
 
@@ -110,7 +124,7 @@ export class ChunkBooks {
     let firstDirty = -1;
     let run = 0;
     for (let chunk = 0; chunk < this.chunkCount; chunk++) {
-      if (this.#owner[chunk] !== FREE) {
+      if (!this.isFree(chunk)) {
         run = 0;
         continue;
       }
@@ -129,13 +143,13 @@ export class ChunkBooks {
   nextDirty(): number {
     if (this.#freeDirty === 0) return -1;
     for (let chunk = 0; chunk < this.chunkCount; chunk++) {
-      if (this.#owner[chunk] === FREE && this.#clean[chunk] === 0) return chunk;
+      if (this.isFree(chunk) && this.#clean[chunk] === 0) return chunk;
     }
     return -1;
   }
 
   #setFree(chunk: number, clean: boolean): void {
-    this.#owner[chunk] = FREE;
+    Atomics.store(this.#owners, chunk, OWNER.free);
     this.#clean[chunk] = clean ? 1 : 0;
     this.#free++;
     if (!clean) this.#freeDirty++;
@@ -147,6 +161,7 @@ export class ChunkBooks {
   }
 
   #expect(chunk: number, owner: number): void {
-    if (this.#owner[chunk] !== owner) throw new RangeError(`chunk ${chunk} is not as expected: ${this.#owner[chunk]}`);
+    if (this.#owners[chunk] !== owner)
+      throw new RangeError(`chunk ${chunk} is not as expected: ${this.#owners[chunk]}`);
   }
 }

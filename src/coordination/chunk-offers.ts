@@ -1,6 +1,8 @@
 /**
  * What the back end puts into a pair's ledger for the pair to claim, and takes back while nobody has. An offer is for the
  * whole domain and ahead of need; a promise is for the session that asked.
+ *
+ * Ledger and books change in the order of control/owner-table.ts, with RETURNING between them: `enter` and `leave`.
  */
 import { STATE, stateOf, wordOf } from '../control/layout.ts';
 import type { Ledger } from '../control/ledger.ts';
@@ -12,8 +14,7 @@ export function offerFree(books: ChunkBooks, ledger: Ledger, pair: number, most:
   for (; offered < most; offered++) {
     const chunk = books.nextFree(most - offered);
     if (chunk < 0 || !books.isClean(chunk)) break;
-    books.give(chunk, pair);
-    ledger.set(chunk, wordOf(STATE.offered));
+    enter(books, ledger, chunk, pair, wordOf(STATE.offered));
   }
   return offered;
 }
@@ -50,8 +51,8 @@ export function withdrawFromOthers(
 /** Takes one chunk of a pair back if it is still an offer. @returns whether it was. */
 function withdrawOffer(books: ChunkBooks, ledger: Ledger, chunk: number): boolean {
   if (stateOf(ledger.peek(chunk)) !== STATE.offered) return false;
-  if (!ledger.move(chunk, wordOf(STATE.offered), wordOf(STATE.none))) return false;
-  books.takeBack(chunk, true);
+  if (!ledger.move(chunk, wordOf(STATE.offered), wordOf(STATE.returning))) return false;
+  leave(books, ledger, chunk, true);
   return true;
 }
 
@@ -60,6 +61,19 @@ export function withdrawPromises(books: ChunkBooks, ledger: Ledger, pair: number
   const promised = wordOf(STATE.promised, session);
   for (let chunk = 0; chunk < books.chunkCount; chunk++) {
     if (books.ownerOf(chunk) !== pair || ledger.peek(chunk) !== promised) continue;
-    if (ledger.move(chunk, promised, wordOf(STATE.none))) books.takeBack(chunk, true);
+    if (ledger.move(chunk, promised, wordOf(STATE.returning))) leave(books, ledger, chunk, true);
   }
+}
+
+/** Gives a free, clean chunk to a pair, whose ledger says `word` of it from then on. */
+export function enter(books: ChunkBooks, ledger: Ledger, chunk: number, pair: number, word: number): void {
+  ledger.set(chunk, wordOf(STATE.returning));
+  books.give(chunk, pair);
+  ledger.set(chunk, word);
+}
+
+/** Takes a chunk that is RETURNING out of a pair. */
+export function leave(books: ChunkBooks, ledger: Ledger, chunk: number, clean: boolean): void {
+  books.takeBack(chunk, clean);
+  ledger.set(chunk, wordOf(STATE.none));
 }

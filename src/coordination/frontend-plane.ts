@@ -137,6 +137,9 @@ export class FrontendPlane {
     this.#instants[LOOK_ROUND_AT] = now + IDLE_WAIT_MILLIS * 1000;
     this.#released = true;
     this.#lookAtReserve = true;
+    this.stats.violations += this.#keeper.mend();
+    if (!this.#toBack.heal()) this.stats.violations++;
+    if (!this.#fromBack.heal()) this.stats.violations++;
     const { ledger } = this.#keeper;
     for (let chunk = 0; chunk < ledger.chunkCount; chunk++) {
       const word = ledger.peek(chunk);

@@ -77,7 +77,7 @@ export class SessionServer {
 
   /** See `SessionTable.reapDead`. */
   reapDead(): void {
-    this.#table.reapDead();
+    this.#table.reapDead(new Set(this.#sockets.values()));
   }
 
   #serve(socket: net.Socket): void {

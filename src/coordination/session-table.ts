@@ -1,5 +1,6 @@
 import type { ControlFile } from '../control/contracts.ts';
 import {
+  BLOCK,
   type Geometry,
   SESSION,
   SESSION_ACTIVE,
@@ -8,7 +9,11 @@ import {
   SESSION_SLOTS,
   SESSION_WORDS,
   SESSIONS,
+  STATE,
+  sessionOf,
+  stateOf,
 } from '../control/layout.ts';
+import { BlockTable, Ledger } from '../control/ledger.ts';
 import { reapSession } from '../platforms/arena/chunk-keeper.ts';
 
 /** What a table of sessions asks of the system, and does to it. */
@@ -22,17 +27,24 @@ export interface SessionEffects {
   ring(): void;
 }
 
+const NOBODY: ReadonlySet<number> = new Set();
+
 /** The session slots of one domain: who gets one, and when what its owner held is taken back. */
 export class SessionTable {
   readonly #file: ControlFile;
   readonly #geometry: Geometry;
   readonly #effects: SessionEffects;
+  readonly #ledger: Ledger;
+  readonly #blocks: BlockTable;
+  readonly #named = new Uint8Array(SESSION_SLOTS);
   #reaped = 0;
 
   constructor(file: ControlFile, geometry: Geometry, effects: SessionEffects) {
     this.#file = file;
     this.#geometry = geometry;
     this.#effects = effects;
+    this.#ledger = new Ledger(file, geometry);
+    this.#blocks = new BlockTable(file, geometry);
   }
 
   /** Sessions that are at work now. */
@@ -88,13 +100,36 @@ export class SessionTable {
 
   /**
    * Takes back what dead sessions hold: after a socket closes, at the start, and on every tick for those whose socket
-   * outlived them (a child that inherited it).
+   * outlived them (a child that inherited it). Being held is the only proof, either way (decisions/0002): a lease in the
+   * name of a session that nobody holds goes whatever the slot says, and one that is held stays whatever the slot says.
+   * @param admitted sessions that were let in and are not held yet.
    */
-  reapDead(): void {
+  reapDead(admitted: ReadonlySet<number> = NOBODY): void {
+    this.#noteNamed();
     for (let session = 1; session < SESSION_SLOTS; session++) {
       const state = this.#state(session);
-      if (state !== SESSION_ACTIVE && state !== SESSION_CLOSING) continue;
+      const named = this.#named[session] === 1;
+      if (state === SESSION_FREE && (!named || admitted.has(session))) continue;
       if (!this.#effects.isHeld(session)) this.#reap(session);
+      else if (named && state !== SESSION_ACTIVE) this.#set(session, SESSION.state, SESSION_ACTIVE);
+    }
+  }
+
+  /** Notes which sessions the ledger names as holders. */
+  #noteNamed(): void {
+    const named = this.#named.fill(0);
+    const blocks = this.#blocks;
+    for (let chunk = 0; chunk < this.#ledger.chunkCount; chunk++) {
+      const word = this.#ledger.peek(chunk);
+      const state = stateOf(word);
+      if (state === STATE.leased || state === STATE.leasedRevocable || state === STATE.splitting) {
+        named[sessionOf(word)] = 1; // of one beyond the slots there is nothing to note
+      } else if (state === STATE.split) {
+        for (let block = 0; block < blocks.perChunk; block++) {
+          const holder = blocks.peek(chunk, block) - BLOCK.sessionBase;
+          if (holder > 0) named[holder] = 1;
+        }
+      }
     }
   }
 

@@ -125,6 +125,7 @@ export function viewOf(address: number, length: number): ArrayBuffer {
 
 // Constants of the Linux ABI, the same on x86_64 and arm64.
 export const PROT_NONE = 0;
+export const PROT_READ = 1;
 export const PROT_READ_WRITE = 3;
 export const MAP_SHARED = 1;
 export const MAP_PRIVATE = 2;

@@ -10,6 +10,7 @@ import {
   mmap,
   munmap,
   PROT_NONE,
+  PROT_READ,
   PROT_READ_WRITE,
   viewOf,
 } from './libc.ts';
@@ -51,7 +52,15 @@ export function unmapPrivate(mapping: Mapping): void {
 
 /** Opens and maps an existing file whose size must be at least `length`, so that no touch can end in SIGBUS. */
 export function mapFile(path: string, length: number, what: string): Mapping {
-  const fd = fs.openSync(path, 'r+');
+  return mapOpened(fs.openSync(path, 'r+'), path, length, what, PROT_READ_WRITE);
+}
+
+/** The same, for looking only: a store through this mapping is a SIGSEGV. */
+export function mapFileReadOnly(path: string, length: number, what: string): Mapping {
+  return mapOpened(fs.openSync(path, 'r'), path, length, what, PROT_READ);
+}
+
+function mapOpened(fd: number, path: string, length: number, what: string, protection: number): Mapping {
   try {
     const { size } = fs.fstatSync(fd);
     if (size < length) {
@@ -63,7 +72,7 @@ export function mapFile(path: string, length: number, what: string): Mapping {
         remedy: 'stop the agents, remove the file and start them again',
       });
     }
-    return mapShared(fd, length, { what });
+    return { address: checked(mmap(0, length, protection, MAP_SHARED, fd, 0), what, length), byteLength: length };
   } finally {
     fs.closeSync(fd);
   }

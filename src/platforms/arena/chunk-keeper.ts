@@ -1,7 +1,10 @@
 import type { ControlFile } from '../../control/contracts.ts';
-import { BLOCK, type Geometry, STATE, sessionOf, stateOf, wordOf } from '../../control/layout.ts';
+import { BLOCK, type Geometry, SESSION_SLOTS, STATE, sessionOf, stateOf, wordOf } from '../../control/layout.ts';
 import { BlockTable, Ledger } from '../../control/ledger.ts';
 import type { LeaseKeeper } from '../contracts.ts';
+
+/** States whose word says which session they speak of. */
+const NAMES_A_SESSION: readonly number[] = [STATE.promised, STATE.leased, STATE.leasedRevocable, STATE.splitting];
 
 /** The arena's memory, as far as it is needed to zero it. */
 export interface ScrubbedMemory {
@@ -42,6 +45,45 @@ export class ChunkKeeper implements LeaseKeeper {
       if (state !== STATE.merging && state !== STATE.split) continue;
       for (let block = 0; block < blocks.perChunk; block++) blocks.move(chunk, block, BLOCK.scrubbing, BLOCK.dirty);
     }
+  }
+
+  /**
+   * Brings words back into order that no honest party has left so: states that do not exist, work in progress that is
+   * not, sessions where none belong. What they stand for counts as released memory, and is scrubbed.
+   * @returns how many there were.
+   */
+  mend(): number {
+    const { ledger } = this;
+    let mended = 0;
+    for (let chunk = 0; chunk < ledger.chunkCount; chunk++) {
+      const word = ledger.peek(chunk);
+      const state = stateOf(word);
+      const named = NAMES_A_SESSION.includes(state);
+      const holderless = named && (sessionOf(word) === 0 || sessionOf(word) >= SESSION_SLOTS);
+      if (state > STATE.returning || holderless || (state === STATE.scrubbing && chunk !== this.#scrubbing)) {
+        if (ledger.move(chunk, word, wordOf(STATE.dirty))) mended++;
+      } else if (state === STATE.merging) {
+        reopen(ledger, this.#blocks, chunk);
+        mended++;
+      } else if (!named && word !== wordOf(state)) {
+        if (ledger.move(chunk, word, wordOf(state))) mended++;
+      } else if (state === STATE.split) {
+        mended += this.#mendBlocks(chunk);
+      }
+    }
+    return mended;
+  }
+
+  #mendBlocks(chunk: number): number {
+    const blocks = this.#blocks;
+    let mended = 0;
+    for (let block = 0; block < blocks.perChunk; block++) {
+      const value = blocks.peek(chunk, block);
+      const session = value - BLOCK.sessionBase;
+      if (value === BLOCK.free || value === BLOCK.dirty || (session > 0 && session < SESSION_SLOTS)) continue;
+      if (blocks.move(chunk, block, value, BLOCK.dirty)) mended++;
+    }
+    return mended;
   }
 
   scrub(budgetBytes: number): number {
