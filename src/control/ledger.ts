@@ -10,6 +10,7 @@ import {
   stateOf,
   wordOf,
 } from './layout.ts';
+import { type OwnerWords, ownedBy } from './owner-table.ts';
 
 /**
  * The chunks of one pair: who may do what with each. Every change of owner is one compare-and-swap, made by the party
@@ -77,12 +78,12 @@ export interface ClaimCounts {
   peer: number;
 }
 
-const claimable = (word: number, session: number): boolean => {
-  const state = stateOf(word);
-  return (
-    state === STATE.reserved || state === STATE.offered || (state === STATE.promised && sessionOf(word) === session)
-  );
-};
+/** What the back end's books say, for those who claim: a word of the ledger is believed only about the domain's own. */
+export interface Grants {
+  readonly owners: OwnerWords;
+  /** Number of the domain's pair. */
+  readonly pair: number;
+}
 
 /**
  * Claims whole chunks for one session by compare-and-swap, with nobody woken.
@@ -95,11 +96,16 @@ export class Claimer {
   readonly #session: number;
   readonly #leased: number;
   readonly #revocable: number;
+  readonly #owners: OwnerWords | undefined;
+  readonly #owner: number;
   #hint = 0;
   readonly counts: ClaimCounts = { reserve: 0, pool: 0, peer: 0 };
 
-  constructor(ledger: Ledger, session: number) {
+  /** @param grants where the books can be seen; without them the ledger alone is believed. */
+  constructor(ledger: Ledger, session: number, grants?: Grants) {
     this.#ledger = ledger;
+    this.#owners = grants?.owners;
+    this.#owner = ownedBy(grants?.pair ?? 0);
     this.#session = session;
     this.#leased = wordOf(STATE.leased, session);
     this.#revocable = wordOf(STATE.leasedRevocable, session);
@@ -128,7 +134,7 @@ export class Claimer {
     let start = from;
     let run = 0;
     for (let chunk = from; chunk < end; chunk++) {
-      if (!claimable(this.#ledger.peek(chunk), this.#session)) {
+      if (!this.#claimable(chunk, this.#ledger.peek(chunk))) {
         run = 0;
         start = chunk + 1;
         if (start + length > end) return -1;
@@ -155,7 +161,7 @@ export class Claimer {
     const to = revocable ? this.#revocable : this.#leased;
     for (let chunk = start; chunk < start + length; chunk++) {
       const word = this.#ledger.peek(chunk);
-      if (claimable(word, this.#session) && this.#ledger.move(chunk, word, to)) {
+      if (this.#claimable(chunk, word) && this.#ledger.move(chunk, word, to)) {
         this.#count(word, 1);
         continue;
       }
@@ -175,14 +181,14 @@ export class Claimer {
     this.#clear();
     let there = 0;
     for (let chunk = 0; chunk < this.#ledger.chunkCount; chunk++) {
-      if (claimable(this.#ledger.peek(chunk), this.#session)) there++;
+      if (this.#claimable(chunk, this.#ledger.peek(chunk))) there++;
     }
     if (there < length) return false;
     const to = revocable ? this.#revocable : this.#leased;
     let taken = 0;
     for (let chunk = 0; chunk < this.#ledger.chunkCount && taken < length; chunk++) {
       const word = this.#ledger.peek(chunk);
-      if (!claimable(word, this.#session) || !this.#ledger.move(chunk, word, to)) continue;
+      if (!this.#claimable(chunk, word) || !this.#ledger.move(chunk, word, to)) continue;
       this.#count(word, 1);
       into[taken++] = chunk;
     }
@@ -196,6 +202,18 @@ export class Claimer {
     // Only this session may leave LEASED, so a failed move means that the lease was taken over after this session's end.
     if (this.#ledger.move(chunk, this.#leased, wordOf(STATE.dirty))) return;
     this.#ledger.move(chunk, this.#revocable, wordOf(STATE.dirty));
+  }
+
+  #claimable(chunk: number, word: number): boolean {
+    const state = stateOf(word);
+    if (
+      state !== STATE.reserved &&
+      state !== STATE.offered &&
+      (state !== STATE.promised || sessionOf(word) !== this.#session)
+    )
+      return false;
+    // Read after the word, which becomes claimable last.
+    return this.#owners === undefined || Atomics.load(this.#owners, chunk) === this.#owner;
   }
 
   #clear(): void {

@@ -1,6 +1,6 @@
 import type { ControlFile } from '../../control/contracts.ts';
 import { BLOCK, type Geometry, STATE, stateOf, wordOf } from '../../control/layout.ts';
-import { BlockTable, Claimer, Ledger } from '../../control/ledger.ts';
+import { BlockTable, Claimer, type Grants, Ledger } from '../../control/ledger.ts';
 import type { Claimed, LeaseHolder } from '../contracts.ts';
 
 /**
@@ -15,10 +15,11 @@ export class ChunkSpace implements LeaseHolder {
   readonly #session: number;
   #splitHint = 0;
 
-  constructor(file: ControlFile, geometry: Geometry, session: number) {
+  /** @param grants see `Claimer`. */
+  constructor(file: ControlFile, geometry: Geometry, session: number, grants?: Grants) {
     this.#ledger = new Ledger(file, geometry);
     this.#blocks = new BlockTable(file, geometry);
-    this.#claimer = new Claimer(this.#ledger, session);
+    this.#claimer = new Claimer(this.#ledger, session, grants);
     this.#session = session;
     this.chunkBytes = this.#ledger.chunkBytes;
   }

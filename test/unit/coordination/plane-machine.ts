@@ -19,7 +19,9 @@ import {
   stateOf,
 } from '../../../src/control/layout.ts';
 import { Ledger } from '../../../src/control/ledger.ts';
+import { type OwnerWords, ownersInMemory } from '../../../src/control/owner-table.ts';
 import { BackendPlane, type PairLimits } from '../../../src/coordination/backend-plane.ts';
+import { ChunkBooks } from '../../../src/coordination/chunk-books.ts';
 import { FrontendPlane } from '../../../src/coordination/frontend-plane.ts';
 import { SOURCE_BACKEND, SOURCE_MAIN } from '../../../src/coordination/sources.ts';
 import { reapSession } from '../../../src/platforms/arena/chunk-keeper.ts';
@@ -33,30 +35,94 @@ const BLOCK_BYTES = 2 ** 16;
 export const CHUNK_BYTES = 2 ** 19;
 const QUIET_ROUNDS = 500;
 
+class Killed extends Error {}
+
+/** Books whose keeper may be killed before and after each change. */
+class MortalBooks extends ChunkBooks {
+  readonly #mayDie: () => void;
+
+  constructor(chunkCount: number, owners: OwnerWords, mayDie: () => void) {
+    super(chunkCount, owners);
+    this.#mayDie = mayDie;
+  }
+
+  override give(chunk: number, pair: number): void {
+    this.#mayDie();
+    super.give(chunk, pair);
+    this.#mayDie();
+  }
+
+  override takeBack(chunk: number, clean: boolean): void {
+    this.#mayDie();
+    super.takeBack(chunk, clean);
+    this.#mayDie();
+  }
+}
+
 export class PlaneMachine {
   readonly clock = new VirtualClock(1_000_000);
   /** Who last wrote each block: 0 for zeroed memory. */
   readonly tags = new Int32Array(GEOMETRY.chunkCount * BLOCKS);
   readonly holders = new Map<number, App>();
-  readonly back: BackendPlane;
+  /** What outlives the back end: its books, and nothing else of it. */
+  readonly owners = ownersInMemory(GEOMETRY.chunkCount);
+  readonly #limits: readonly PairLimits[];
+  back: BackendPlane;
   readonly domains: Domain[] = [];
   readonly backBell = new Int32Array(8);
   /** Sabotage: memory changes hands as it is. */
   scrubbing = true;
   polls = 0;
   #beatDue = 0;
+  #lifeLeft = Number.POSITIVE_INFINITY;
 
   constructor(limits: readonly PairLimits[], chunks = GEOMETRY.chunkCount) {
-    this.back = new BackendPlane(GEOMETRY, {
-      clock: this.clock,
-      scrub: (offset, length) => this.scrub(offset, length),
-      ringFront: (pair) => ring(this.domains[pair]!.bell, SOURCE_BACKEND),
-    });
-    for (const [id, limit] of limits.entries()) {
-      this.domains.push(new Domain(this, id));
+    this.#limits = limits;
+    for (const id of limits.keys()) this.domains.push(new Domain(this, id));
+    this.back = this.startBack();
+    for (let chunk = 0; chunk < chunks; chunk++) this.back.books.addFree(chunk, true);
+  }
+
+  /** The back end dies, if there was one, and another takes up what it has left. */
+  startBack(): BackendPlane {
+    this.back = new BackendPlane(
+      GEOMETRY,
+      {
+        clock: this.clock,
+        scrub: (offset, length) => {
+          this.#mayDie();
+          this.scrub(offset, length);
+        },
+        ringFront: (pair) => {
+          this.#mayDie();
+          ring(this.domains[pair]!.bell, SOURCE_BACKEND);
+        },
+      },
+      new MortalBooks(GEOMETRY.chunkCount, this.owners, () => this.#mayDie()),
+    );
+    for (const [id, limit] of this.#limits.entries()) {
       this.back.addPair(id, this.domains[id]!.file, GEOMETRY, limit);
     }
-    for (let chunk = 0; chunk < chunks; chunk++) this.back.books.addFree(chunk, true);
+    return this.back;
+  }
+
+  /** From now on the back end lives for `steps` of its effects: scrubs, rings, and each half of a change in the books. */
+  killBackAfter(steps: number): void {
+    this.#lifeLeft = steps;
+  }
+
+  #mayDie(): void {
+    if (this.#lifeLeft-- === 0) throw new Killed();
+  }
+
+  #pollBack(step: () => number): number {
+    try {
+      return step();
+    } catch (error) {
+      if (!(error instanceof Killed)) throw error;
+      this.startBack();
+      return 0;
+    }
   }
 
   scrub(offset: number, length: number): void {
@@ -67,10 +133,13 @@ export class PlaneMachine {
   /** Everybody polls until all of them would sleep. The clock stands still meanwhile. */
   settle(): void {
     for (let round = 0; round < QUIET_ROUNDS; round++) {
-      let busy = this.#poll(() => this.back.poll(this.backBell));
+      let busy = this.#poll(() => this.#pollBack(() => this.back.poll(this.backBell)));
       if (this.clock.monotonicMicros() >= this.#beatDue) {
         this.#beatDue = this.clock.monotonicMicros() + 100_000;
-        this.back.beat();
+        this.#pollBack(() => {
+          this.back.beat();
+          return 0;
+        });
         busy = true;
       }
       for (const domain of this.domains) {
@@ -180,7 +249,10 @@ export class App {
   constructor(domain: Domain, session: number) {
     this.domain = domain;
     this.session = session;
-    this.space = new ChunkSpace(domain.file, GEOMETRY, session);
+    this.space = new ChunkSpace(domain.file, GEOMETRY, session, {
+      owners: domain.machine.owners,
+      pair: domain.id,
+    });
     this.#at = SESSIONS + session * SESSION_WORDS;
     Atomics.store(this.#words, this.#at + SESSION.responseSeq, this.word('requestSeq'));
     this.#seenReclaim = this.word('reclaimSeq');

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { FRONT_TO_BACK, GIVEN, OP, STATE, wordOf } from '../../../src/control/layout.ts';
+import { BACK, BACK_TO_FRONT, FRONT_TO_BACK, GIVEN, OP, STATE, wordOf } from '../../../src/control/layout.ts';
 import { RingProducer } from '../../../src/control/ring.ts';
 import { type App, CHUNK_BYTES, GEOMETRY, PlaneMachine, ring } from './plane-machine.ts';
 
@@ -266,10 +266,11 @@ test('an answer that cannot be delivered leaves nothing promised', () => {
   assert.equal(machine.back.books.freeChunks, 4);
 });
 
-test('hostile ring entries are counted and do no harm', () => {
+test('hostile ring entries are counted, drop the link, and do no harm', () => {
   const machine = new PlaneMachine([free, free]);
   machine.settle();
-  const toBack = new RingProducer(machine.domains[0]!.file.words, FRONT_TO_BACK);
+  const { words } = machine.domains[0]!.file;
+  const toBack = new RingProducer(words, FRONT_TO_BACK);
   const entries: [number, number, number, number, number][] = [
     [99, 0, 0, 0, 0],
     [-1, 0, 0, 0, 0],
@@ -280,10 +281,16 @@ test('hostile ring entries are counted and do no harm', () => {
     [OP.need, 1, 1, -5, 0],
     [OP.given, 1, 1, 1, 0],
   ];
-  for (const [op, id, a, b, c] of entries) assert.ok(toBack.push(op, id, a, b, c));
-  ring(machine.backBell, 0);
-  machine.settle();
-  assert.equal(machine.back.stats.violations, entries.length);
+  for (const [op, id, a, b, c] of entries) {
+    const before = Atomics.load(words, BACK.incarnation);
+    assert.ok(toBack.push(op, id, a, b, c));
+    ring(machine.backBell, 0);
+    machine.settle();
+    assert.equal(Atomics.load(words, BACK.incarnation), before + 1, `op ${op}: the link is made anew`);
+    machine.advance(200_000);
+  }
+  assert.equal(machine.back.violationsOf(0), entries.length);
+  assert.equal(machine.back.violationsOf(1), 0);
   machine.check();
 });
 
@@ -297,7 +304,22 @@ test('a ring index out of bounds is a violation, and the link goes on afterwards
   machine.domains[0]!.startPlane();
   asker.request(1, 1000);
   machine.settle();
+  assert.equal(asker.answer, undefined, 'whoever wrote nonsense is served on the next beat only');
+  machine.advance(200_000);
   assert.equal(asker.answer, GIVEN.ok);
+});
+
+test('an index that somebody has written over is published anew, and the link goes on', () => {
+  for (const place of [FRONT_TO_BACK.tail, FRONT_TO_BACK.head, BACK_TO_FRONT.tail, BACK_TO_FRONT.head]) {
+    const { machine, asker } = machineWithDonor(0, 4);
+    machine.settle();
+    Atomics.store(machine.domains[0]!.file.words, place, 12345);
+    for (let look = 0; look < 3; look++) machine.advance(300_000);
+    asker.request(1, 1000);
+    machine.settle();
+    assert.equal(asker.answer, GIVEN.ok, `word ${place}`);
+    machine.check();
+  }
 });
 
 test('a domain that returns or scatters chunks that are not its own gets none of them', () => {
