@@ -2,7 +2,7 @@ import type { Geometry } from '../control/layout.ts';
 import type { ArenaSource } from '../platforms/arena/arena-file.ts';
 import type { Extent } from '../platforms/contracts.ts';
 import type { Mode } from '../records.ts';
-import type { PairLimits } from './backend-plane.ts';
+import type { PairLimits } from './pair-limits.ts';
 
 /**
  * What a front end and the back end of one machine say to each other on the slow plane: one JSON object a line over the

@@ -8,26 +8,22 @@ import {
   GIVEN,
   OP,
   RING_ENTRIES,
-  SESSION,
-  SESSION_SLOTS,
-  SESSION_WORDS,
-  SESSIONS,
   STATE,
-  sessionOf,
   stateOf,
-  wordOf,
 } from '../control/layout.ts';
 import { Ledger } from '../control/ledger.ts';
 import { POPPED, RingConsumer, RingProducer } from '../control/ring.ts';
 import type { ScrubbedMemory } from '../platforms/arena/chunk-keeper.ts';
 import { AnswerMemory } from './answer-memory.ts';
 import { ChunkBooks } from './chunk-books.ts';
-import { enter, leave, offerFree, withdrawFromOthers, withdrawOffers, withdrawPromises } from './chunk-offers.ts';
+import { leave, offerFree, withdrawOffers } from './chunk-offers.ts';
 import { Donors } from './donors.ts';
 import { FreeScrubber } from './free-scrubber.ts';
 import { IDLE_WAIT_MILLIS, SCRUB_SLICE_BYTES } from './frontend-plane.ts';
+import { LedgerAudit } from './ledger-audit.ts';
 import { LedgerCensus } from './ledger-census.ts';
-import { RequestTable } from './request-table.ts';
+import type { PairLimits } from './pair-limits.ts';
+import { RequestServer } from './request-server.ts';
 import { MAX_PAIRS } from './sources.ts';
 
 /** What the plane does to the outside. */
@@ -37,14 +33,6 @@ export interface BackendEffects extends ScrubbedMemory {
   ringFront(pair: number): void;
   /** The other half of `OP.ping`: a bare futex ping-pong of `count` rounds on the pair's ping word. */
   pingPong?(pair: number, count: number): void;
-}
-
-/** What the slow plane decides about a domain; the fast plane only obeys. In chunks. */
-export interface PairLimits {
-  floorChunks: number;
-  ceilingChunks: number;
-  /** Free chunks that are kept offered to the domain, ahead of need. */
-  offerChunks: number;
 }
 
 interface Pair {
@@ -70,9 +58,6 @@ const DEADLINE_LOOK_MILLIS = 2;
 /** Instead of the number of a pair. */
 const EVERYBODY = -1;
 
-/** Beats in which every ledger is audited once. */
-const AUDIT_BEATS = 10;
-
 /** Rounds of the longest bare ping-pong: nobody else is served meanwhile. */
 const MAX_PINGS = 1000;
 
@@ -88,13 +73,12 @@ export class BackendPlane {
   readonly books: ChunkBooks;
   readonly #effects: BackendEffects;
   readonly #pairs: (Pair | undefined)[] = [];
-  readonly #requests = new RequestTable();
+  readonly #requests: RequestServer;
   readonly #donors = new Donors();
   readonly #census: LedgerCensus;
   readonly #scrubber: FreeScrubber;
+  readonly #audit: LedgerAudit;
   readonly #unaccounted = new Int32Array(MAX_PAIRS);
-  /** The pair whose ledger is next to be searched for words about chunks of others. */
-  #auditNext = 0;
   #splitMode = false;
   #topUp = true;
 
@@ -113,8 +97,21 @@ export class BackendPlane {
   constructor(geometry: Geometry, effects: BackendEffects, books = new ChunkBooks(geometry.chunkCount)) {
     this.books = books;
     this.#census = new LedgerCensus(this.books, this.#pairs);
+    this.#audit = new LedgerAudit(this.books, this.#pairs, (id) => this.#violated(id, this.#pairs[id]!));
     this.#effects = effects;
     this.#scrubber = new FreeScrubber(this.books, effects, 2 ** geometry.chunkShift);
+    this.#requests = new RequestServer({
+      books: this.books,
+      pairs: this.#pairs,
+      donors: this.#donors,
+      census: this.#census,
+      scrubber: this.#scrubber,
+      effects,
+      stats: this.stats,
+      memoryIsFree: () => {
+        this.#topUp = true;
+      },
+    });
   }
 
   /** @param stuckBackoffMicros how long a donor is left alone after its first missed deadline. */
@@ -141,7 +138,8 @@ export class BackendPlane {
     };
     this.#pairs[id] = pair;
     this.#donors.add(id);
-    this.#takeUp(id, pair);
+    this.#audit.takeUp(id, pair);
+    this.#collect(id);
     Atomics.add(file.words, BACK.incarnation, 1);
     Atomics.store(file.words, BACK.mode, this.#splitMode ? 1 : 0);
     this.setLimits(id, limits);
@@ -151,27 +149,6 @@ export class BackendPlane {
   /** What a pair has written that no honest front end writes, since it was added. */
   violationsOf(id: number): number {
     return this.#pairs[id]?.violations ?? 0;
-  }
-
-  /**
-   * Ends what a predecessor has left half done. A request that it had not answered comes anew, so that what was promised
-   * for it goes back; what is RETURNING is collected as ever.
-   */
-  #takeUp(id: number, pair: Pair): void {
-    const { ledger, words } = pair;
-    for (let chunk = 0; chunk < this.books.chunkCount; chunk++) {
-      const word = ledger.peek(chunk);
-      if (this.books.ownerOf(chunk) !== id) {
-        if (word !== 0) ledger.set(chunk, wordOf(STATE.none));
-        continue;
-      }
-      const session = sessionOf(word);
-      if (stateOf(word) !== STATE.promised || session >= SESSION_SLOTS) continue;
-      const at = SESSIONS + session * SESSION_WORDS;
-      if (Atomics.load(words, at + SESSION.requestSeq) === Atomics.load(words, at + SESSION.responseSeq)) continue;
-      if (ledger.move(chunk, word, wordOf(STATE.returning))) leave(this.books, ledger, chunk, false);
-    }
-    this.#collect(id);
   }
 
   setLimits(id: number, limits: PairLimits): void {
@@ -201,7 +178,7 @@ export class BackendPlane {
         if (pair && !pair.heldOff) this.#servePair(id, pair);
       }
     }
-    if (this.#requests.count > 0) this.#moveRequestsOn();
+    if (this.#requests.count > 0) this.#requests.moveOn();
     if (this.#backgroundSlice()) return 0;
     return this.#requests.count > 0 ? DEADLINE_LOOK_MILLIS : IDLE_WAIT_MILLIS;
   }
@@ -218,8 +195,8 @@ export class BackendPlane {
       this.#servePair(id, pair);
     }
     this.#collect(EVERYBODY);
-    this.#audit();
-    this.#moveRequestsOn();
+    this.#audit.beat(this.#donors.count);
+    this.#requests.moveOn();
     this.#topUp = true;
   }
 
@@ -236,7 +213,8 @@ export class BackendPlane {
       }
       switch (entry[0]) {
         case OP.need:
-          this.#startRequest(id, pair, entry);
+          if (entry[2] === 0) this.#refill(pair);
+          else if (!this.#requests.start(id, entry)) this.#violated(id, pair);
           break;
         case OP.returned:
           returned = true;
@@ -257,6 +235,12 @@ export class BackendPlane {
     if (returned) this.#collect(id);
   }
 
+  /** A front end wants offers, in the background; it is told when there is something to offer. */
+  #refill(pair: Pair): void {
+    pair.refillAsked = true;
+    this.#topUp = true;
+  }
+
   /**
    * A pair has written what no honest front end writes: the link is dropped and made anew. What lies in its ring is
    * passed over, its requests end, and a front end that sees the new incarnation asks again. Its memory stays its own.
@@ -268,104 +252,9 @@ export class BackendPlane {
     pair.heldOff = true;
     pair.refillAsked = false;
     pair.fromFront.resync();
-    for (let slot = 0; slot < this.#requests.capacity; slot++) {
-      if (this.#requests.active[slot] === 0 || this.#requests.pair[slot] !== id) continue;
-      this.#takePromisesBack(id, this.#requests.session[slot]!);
-      this.#requests.remove(slot);
-    }
+    this.#requests.dropPair(id);
     Atomics.add(pair.words, BACK.incarnation, 1);
     this.#effects.ringFront(id);
-  }
-
-  #startRequest(id: number, pair: Pair, entry: Int32Array): void {
-    const requestId = entry[1]!;
-    const session = entry[2]!;
-    const chunks = entry[3]!;
-    if (session < 0 || session >= SESSION_SLOTS || chunks < 1 || chunks > this.books.chunkCount) {
-      this.#violated(id, pair);
-      return;
-    }
-    if (session === 0) {
-      // A refill, in the background; answered when there is something to offer.
-      pair.refillAsked = true;
-      this.#topUp = true;
-      return;
-    }
-    if (pair.answers.tellAgain(pair.toFront, requestId, session)) {
-      this.#effects.ringFront(id);
-      return;
-    }
-    const former = this.#requests.find(id, session);
-    if (former >= 0) {
-      if (this.#requests.id[former] === requestId) return; // told twice, by a front end that has restarted
-      // An application has one request at a time: it has given this one up.
-      this.#takePromisesBack(id, session);
-      this.#requests.remove(former);
-    }
-    this.stats.requests++;
-    if (chunks > this.#headroom(id, pair)) {
-      this.#answer(id, requestId, session, 0, GIVEN.ceiling, 0, 0);
-      return;
-    }
-    const now = this.#effects.clock.monotonicMicros();
-    const deadlineMicros = now + Math.max(0, entry[4]!);
-    const slot = this.#requests.add(id, session, requestId, chunks, now, deadlineMicros);
-    if (slot < 0) {
-      this.#answer(id, requestId, session, 0, GIVEN.empty, 0, 0);
-      return;
-    }
-    this.#giveFree(slot);
-    // What is offered to others and claimed by nobody needs no consent.
-    if (withdrawFromOthers(this.books, this.#pairs, id, this.#requests.missing(slot)) > 0) this.#giveFree(slot);
-    if (this.#requests.missing(slot) > 0) this.#askDonors(slot, now);
-    this.#requests.decidedMicros[slot] = this.#effects.clock.monotonicMicros() - now;
-    this.#finishIfDone(slot, now);
-  }
-
-  /** Chunks that a domain may still get, beside what is on its way to it. */
-  #headroom(id: number, pair: Pair): number {
-    return pair.limits.ceilingChunks - this.books.heldBy(id) - this.#requests.missingOf(id);
-  }
-
-  /** Promises free chunks to a request, neighbours where there are any, scrubbing what is not clean. */
-  #giveFree(slot: number): void {
-    while (this.#requests.missing(slot) > 0) {
-      let chunk = this.books.nextFree(this.#requests.missing(slot));
-      if (chunk < 0) return;
-      if (!this.books.isClean(chunk)) this.#scrubber.whole(chunk);
-      do this.#promise(slot, chunk++);
-      while (this.#requests.missing(slot) > 0 && this.books.isFree(chunk) && this.books.isClean(chunk));
-    }
-  }
-
-  #promise(slot: number, chunk: number): void {
-    const id = this.#requests.pair[slot]!;
-    const word = wordOf(STATE.promised, this.#requests.session[slot]!);
-    enter(this.books, this.#pairs[id]!.ledger, chunk, id, word);
-    this.#requests.got[slot] = this.#requests.got[slot]! + 1;
-  }
-
-  #askDonors(slot: number, now: number): void {
-    const donors = this.#donors;
-    const requests = this.#requests;
-    const requester = requests.pair[slot]!;
-    this.#census.take();
-    for (let id = 0; id < donors.count; id++) {
-      const pair = this.#pairs[id];
-      const aboveFloor = pair ? this.books.heldBy(id) - pair.limits.floorChunks : 0;
-      donors.describe(id, this.#census.of(id, STATE.reserved), this.#census.of(id, STATE.leasedRevocable), aboveFloor);
-    }
-    const missing = requests.missing(slot);
-    if (donors.choose(requester, missing, now) < missing) return; // disturb nobody in vain
-    const budgetMicros = Math.max(0, requests.deadlineMicros[slot]! - now);
-    for (let id = 0; id < donors.count; id++) {
-      const chunks = donors.shareOf(id);
-      if (chunks <= 0 || !this.#pairs[id]!.toFront.push(OP.revoke, 0, chunks, budgetMicros)) continue;
-      this.stats.revocations++;
-      donors.noteAsked(id, chunks, now + budgetMicros);
-      requests.awaited[slot] = requests.awaited[slot]! + chunks;
-      this.#effects.ringFront(id);
-    }
   }
 
   /**
@@ -380,7 +269,10 @@ export class BackendPlane {
       const pair = this.#pairs[id];
       if (!pair) continue;
       const state = stateOf(pair.ledger.peek(chunk));
-      if (state === STATE.returning) this.#takeReturned(id, pair, chunk);
+      if (state === STATE.returning) {
+        leave(this.books, pair.ledger, chunk, false);
+        this.#requests.returned(id, chunk);
+      }
       // Somebody may be using it: it stays the domain's until all of the domain has ended.
       else if (state === STATE.none) this.#unaccounted[id] = this.#unaccounted[id]! + 1;
     }
@@ -390,85 +282,6 @@ export class BackendPlane {
       if (this.#unaccounted[id]! > pair.unaccounted) this.#violated(id, pair);
       pair.unaccounted = this.#unaccounted[id]!;
     }
-  }
-
-  #takeReturned(id: number, pair: Pair, chunk: number): void {
-    leave(this.books, pair.ledger, chunk, false);
-    this.#donors.noteReturned(id);
-    const slot = this.#requests.oldestMissing();
-    if (slot < 0) return;
-    this.#scrubber.whole(chunk);
-    this.#promise(slot, chunk);
-  }
-
-  /**
-   * Clears words that a ledger has about chunks of others: nobody claims by them (control/owner-table.ts), but they are a
-   * sign. A tenth of the pairs at each beat, so that the beat costs no more with more domains than it must.
-   */
-  #audit(): void {
-    const { count } = this.#donors;
-    for (let turns = Math.ceil(count / AUDIT_BEATS); turns > 0; turns--) {
-      const id = this.#auditNext;
-      this.#auditNext = (id + 1) % count;
-      const pair = this.#pairs[id];
-      let foreign = 0;
-      for (let chunk = 0; pair && chunk < this.books.chunkCount; chunk++) {
-        if (pair.ledger.peek(chunk) === 0 || this.books.ownerOf(chunk) === id) continue;
-        pair.ledger.set(chunk, wordOf(STATE.none));
-        foreign++;
-      }
-      if (pair && foreign > 0) this.#violated(id, pair);
-    }
-  }
-
-  #moveRequestsOn(): void {
-    const now = this.#effects.clock.monotonicMicros();
-    this.stats.donorMisses += this.#donors.noteMisses(now);
-    for (let slot = 0; slot < this.#requests.capacity; slot++) {
-      if (this.#requests.active[slot] === 1) this.#finishIfDone(slot, now);
-    }
-    // What has become free meanwhile, a failed request's promises say, goes to those who still wait.
-    while (this.books.freeChunks > 0) {
-      const slot = this.#requests.oldestMissing();
-      if (slot < 0) return;
-      this.#giveFree(slot);
-      this.#finishIfDone(slot, now);
-    }
-  }
-
-  #finishIfDone(slot: number, now: number): void {
-    const requests = this.#requests;
-    const missing = requests.missing(slot);
-    const hopeless = missing > 0 && requests.awaited[slot] === 0;
-    if (missing > 0 && !hopeless && now <= requests.deadlineMicros[slot]!) return;
-    const id = requests.pair[slot]!;
-    const session = requests.session[slot]!;
-    const status = missing === 0 ? GIVEN.ok : hopeless ? GIVEN.empty : GIVEN.deadline;
-    if (missing > 0) this.#takePromisesBack(id, session);
-    const elapsed = this.#effects.clock.monotonicMicros() - requests.startMicros[slot]!;
-    const decided = requests.decidedMicros[slot]!;
-    const release = requests.awaited[slot]! > 0 ? Math.max(0, elapsed - decided) : 0;
-    const got = missing === 0 ? requests.got[slot]! : 0;
-    const requestId = requests.id[slot]!;
-    requests.remove(slot);
-    const told = this.#answer(id, requestId, session, got, status, decided, release);
-    if (!told && missing === 0) this.#takePromisesBack(id, session);
-  }
-
-  /** A request that fails leaves nothing behind: what was promised goes back to the pool, still clean. */
-  #takePromisesBack(id: number, session: number): void {
-    withdrawPromises(this.books, this.#pairs[id]!.ledger, id, session);
-    this.#topUp = true;
-  }
-
-  /** @returns whether the front end can hear of it: not if it has stopped reading its ring. */
-  #answer(id: number, seq: number, session: number, chunks: number, status: number, d: number, r: number): boolean {
-    const { toFront, answers } = this.#pairs[id]!;
-    const told = answers.tell(toFront, seq, session, chunks, status, d, r);
-    if (told && status === GIVEN.ok) this.stats.served++;
-    else this.stats.refused++;
-    this.#effects.ringFront(id);
-    return told;
   }
 
   /** One slice of what nobody waits for. @returns whether there is more. */
@@ -495,7 +308,7 @@ export class BackendPlane {
       if (!pair) continue;
       const there = this.#census.of(id, STATE.offered);
       const wanted = this.#splitMode ? 0 : pair.limits.offerChunks;
-      const change = Math.min(wanted - there, this.#headroom(id, pair));
+      const change = Math.min(wanted - there, this.#requests.headroom(id));
       const offered = offerFree(this.books, pair.ledger, id, change);
       if (change < 0) withdrawOffers(this.books, pair.ledger, id, -change);
       this.stats.offeredChunks += offered;

@@ -13,9 +13,9 @@ import { type Arena, createArena, type HugePages } from '../platforms/arena/aren
 import type { Mode } from '../records.ts';
 import { bytes as asBytes, type Bytes, formatBytes } from '../units.ts';
 import type { BackendCall, BackendReply, FrontendWelcome } from './agent-protocol.ts';
-import type { PairLimits } from './backend-plane.ts';
 import { makeFifo } from './fifo-file.ts';
 import { serveLines } from './line-server.ts';
+import type { PairLimits } from './pair-limits.ts';
 import { PLANE_FIGURES, type PlaneFigure, type PlaneScheduling, PlaneThread } from './plane-thread.ts';
 import { AGENT_LOCK_BYTE, checkSocketPath, ensurePrivateDirectory, RunFiles } from './run-files.ts';
 import { MAX_PAIRS, SOURCE_MAIN } from './sources.ts';

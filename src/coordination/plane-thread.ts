@@ -3,7 +3,7 @@ import { fileURLToPath } from 'node:url';
 import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads';
 import type { Geometry } from '../control/layout.ts';
 import type { ArenaSource } from '../platforms/arena/arena-file.ts';
-import type { PairLimits } from './backend-plane.ts';
+import type { PairLimits } from './pair-limits.ts';
 
 /**
  * The fast plane's thread, seen from the main thread. The worker blocks in the doorbell and has no event loop to speak

@@ -20,9 +20,10 @@ import {
 } from '../../../src/control/layout.ts';
 import { Ledger } from '../../../src/control/ledger.ts';
 import { type OwnerWords, ownersInMemory } from '../../../src/control/owner-table.ts';
-import { BackendPlane, type PairLimits } from '../../../src/coordination/backend-plane.ts';
+import { BackendPlane } from '../../../src/coordination/backend-plane.ts';
 import { ChunkBooks } from '../../../src/coordination/chunk-books.ts';
 import { FrontendPlane } from '../../../src/coordination/frontend-plane.ts';
+import type { PairLimits } from '../../../src/coordination/pair-limits.ts';
 import { SOURCE_BACKEND, SOURCE_MAIN } from '../../../src/coordination/sources.ts';
 import { reapSession } from '../../../src/platforms/arena/chunk-keeper.ts';
 import { ChunkSpace } from '../../../src/platforms/arena/chunk-space.ts';

@@ -1,0 +1,231 @@
+import type { Clock } from '../clock.ts';
+import { GIVEN, OP, SESSION_SLOTS, STATE, wordOf } from '../control/layout.ts';
+import type { Ledger } from '../control/ledger.ts';
+import type { RingProducer } from '../control/ring.ts';
+import type { AnswerMemory } from './answer-memory.ts';
+import type { ChunkBooks } from './chunk-books.ts';
+import { enter, withdrawFromOthers, withdrawPromises } from './chunk-offers.ts';
+import type { Donors } from './donors.ts';
+import type { FreeScrubber } from './free-scrubber.ts';
+import type { LedgerCensus } from './ledger-census.ts';
+import type { PairLimits } from './pair-limits.ts';
+import { RequestTable } from './request-table.ts';
+
+/** What the server of requests needs of a pair. */
+export interface ServedPair {
+  readonly ledger: Ledger;
+  readonly toFront: RingProducer;
+  readonly limits: PairLimits;
+  readonly answers: AnswerMemory;
+}
+
+/** Running figures of the requests. */
+export interface RequestStats {
+  requests: number;
+  served: number;
+  refused: number;
+  revocations: number;
+  donorMisses: number;
+}
+
+/**
+ * Serves the requests that come to the back end: from free memory, from what is offered to others, then from donors. A
+ * request that fails leaves nothing behind. Part of the fast plane: it allocates nothing and never waits.
+ */
+export class RequestServer {
+  readonly #books: ChunkBooks;
+  readonly #pairs: ReadonlyArray<ServedPair | undefined>;
+  readonly #donors: Donors;
+  readonly #census: LedgerCensus;
+  readonly #scrubber: FreeScrubber;
+  readonly #effects: { readonly clock: Clock; ringFront(pair: number): void };
+  readonly #stats: RequestStats;
+  readonly #memoryIsFree: () => void;
+  readonly #table = new RequestTable();
+
+  /** @param parts.memoryIsFree called when memory that was promised is free again. */
+  constructor(parts: {
+    readonly books: ChunkBooks;
+    readonly pairs: ReadonlyArray<ServedPair | undefined>;
+    readonly donors: Donors;
+    readonly census: LedgerCensus;
+    readonly scrubber: FreeScrubber;
+    readonly effects: { readonly clock: Clock; ringFront(pair: number): void };
+    readonly stats: RequestStats;
+    readonly memoryIsFree: () => void;
+  }) {
+    this.#books = parts.books;
+    this.#pairs = parts.pairs;
+    this.#donors = parts.donors;
+    this.#census = parts.census;
+    this.#scrubber = parts.scrubber;
+    this.#effects = parts.effects;
+    this.#stats = parts.stats;
+    this.#memoryIsFree = parts.memoryIsFree;
+  }
+
+  /** Requests that wait. */
+  get count(): number {
+    return this.#table.count;
+  }
+
+  /** Ends all requests of a pair, unanswered. */
+  dropPair(id: number): void {
+    for (let slot = 0; slot < this.#table.capacity; slot++) {
+      if (this.#table.active[slot] === 0 || this.#table.pair[slot] !== id) continue;
+      this.#takePromisesBack(id, this.#table.session[slot]!);
+      this.#table.remove(slot);
+    }
+  }
+
+  /** A chunk has come back from a pair and is free: straight to whoever waits. */
+  returned(id: number, chunk: number): void {
+    this.#donors.noteReturned(id);
+    const slot = this.#table.oldestMissing();
+    if (slot < 0) return;
+    this.#scrubber.whole(chunk);
+    this.#promise(slot, chunk);
+  }
+
+  /**
+   * Takes up a request: gives what is free, and asks donors for the rest. The answer comes at once or by `moveOn`.
+   * @param entry of the pair's ring: `OP.need` in the name of a session.
+   * @returns false when it is none that an honest front end makes.
+   */
+  start(id: number, entry: Int32Array): boolean {
+    const pair = this.#pairs[id]!;
+    const requestId = entry[1]!;
+    const session = entry[2]!;
+    const chunks = entry[3]!;
+    if (session < 1 || session >= SESSION_SLOTS || chunks < 1 || chunks > this.#books.chunkCount) {
+      return false;
+    }
+    if (pair.answers.tellAgain(pair.toFront, requestId, session)) {
+      this.#effects.ringFront(id);
+      return true;
+    }
+    const former = this.#table.find(id, session);
+    if (former >= 0) {
+      if (this.#table.id[former] === requestId) return true; // told twice, by a front end that has restarted
+      // An application has one request at a time: it has given this one up.
+      this.#takePromisesBack(id, session);
+      this.#table.remove(former);
+    }
+    this.#stats.requests++;
+    if (chunks > this.headroom(id)) {
+      this.#answer(id, requestId, session, 0, GIVEN.ceiling, 0, 0);
+      return true;
+    }
+    const now = this.#effects.clock.monotonicMicros();
+    const deadlineMicros = now + Math.max(0, entry[4]!);
+    const slot = this.#table.add(id, session, requestId, chunks, now, deadlineMicros);
+    if (slot < 0) {
+      this.#answer(id, requestId, session, 0, GIVEN.empty, 0, 0);
+      return true;
+    }
+    this.#giveFree(slot);
+    // What is offered to others and claimed by nobody needs no consent.
+    if (withdrawFromOthers(this.#books, this.#pairs, id, this.#table.missing(slot)) > 0) this.#giveFree(slot);
+    if (this.#table.missing(slot) > 0) this.#askDonors(slot, now);
+    this.#table.decidedMicros[slot] = this.#effects.clock.monotonicMicros() - now;
+    this.#finishIfDone(slot, now);
+    return true;
+  }
+
+  /** Chunks that a domain may still get, beside what is on its way to it. */
+  headroom(id: number): number {
+    return this.#pairs[id]!.limits.ceilingChunks - this.#books.heldBy(id) - this.#table.missingOf(id);
+  }
+
+  /** Promises free chunks to a request, neighbours where there are any, scrubbing what is not clean. */
+  #giveFree(slot: number): void {
+    while (this.#table.missing(slot) > 0) {
+      let chunk = this.#books.nextFree(this.#table.missing(slot));
+      if (chunk < 0) return;
+      if (!this.#books.isClean(chunk)) this.#scrubber.whole(chunk);
+      do this.#promise(slot, chunk++);
+      while (this.#table.missing(slot) > 0 && this.#books.isFree(chunk) && this.#books.isClean(chunk));
+    }
+  }
+
+  #promise(slot: number, chunk: number): void {
+    const id = this.#table.pair[slot]!;
+    const word = wordOf(STATE.promised, this.#table.session[slot]!);
+    enter(this.#books, this.#pairs[id]!.ledger, chunk, id, word);
+    this.#table.got[slot] = this.#table.got[slot]! + 1;
+  }
+
+  #askDonors(slot: number, now: number): void {
+    const donors = this.#donors;
+    const requests = this.#table;
+    const requester = requests.pair[slot]!;
+    this.#census.take();
+    for (let id = 0; id < donors.count; id++) {
+      const pair = this.#pairs[id];
+      const aboveFloor = pair ? this.#books.heldBy(id) - pair.limits.floorChunks : 0;
+      donors.describe(id, this.#census.of(id, STATE.reserved), this.#census.of(id, STATE.leasedRevocable), aboveFloor);
+    }
+    const missing = requests.missing(slot);
+    if (donors.choose(requester, missing, now) < missing) return; // disturb nobody in vain
+    const budgetMicros = Math.max(0, requests.deadlineMicros[slot]! - now);
+    for (let id = 0; id < donors.count; id++) {
+      const chunks = donors.shareOf(id);
+      if (chunks <= 0 || !this.#pairs[id]!.toFront.push(OP.revoke, 0, chunks, budgetMicros)) continue;
+      this.#stats.revocations++;
+      donors.noteAsked(id, chunks, now + budgetMicros);
+      requests.awaited[slot] = requests.awaited[slot]! + chunks;
+      this.#effects.ringFront(id);
+    }
+  }
+
+  /** Answers those whose memory has come, and those whose time is over. */
+  moveOn(): void {
+    const now = this.#effects.clock.monotonicMicros();
+    this.#stats.donorMisses += this.#donors.noteMisses(now);
+    for (let slot = 0; slot < this.#table.capacity; slot++) {
+      if (this.#table.active[slot] === 1) this.#finishIfDone(slot, now);
+    }
+    // What has become free meanwhile, a failed request's promises say, goes to those who still wait.
+    while (this.#books.freeChunks > 0) {
+      const slot = this.#table.oldestMissing();
+      if (slot < 0) return;
+      this.#giveFree(slot);
+      this.#finishIfDone(slot, now);
+    }
+  }
+
+  #finishIfDone(slot: number, now: number): void {
+    const requests = this.#table;
+    const missing = requests.missing(slot);
+    const hopeless = missing > 0 && requests.awaited[slot] === 0;
+    if (missing > 0 && !hopeless && now <= requests.deadlineMicros[slot]!) return;
+    const id = requests.pair[slot]!;
+    const session = requests.session[slot]!;
+    const status = missing === 0 ? GIVEN.ok : hopeless ? GIVEN.empty : GIVEN.deadline;
+    if (missing > 0) this.#takePromisesBack(id, session);
+    const elapsed = this.#effects.clock.monotonicMicros() - requests.startMicros[slot]!;
+    const decided = requests.decidedMicros[slot]!;
+    const release = requests.awaited[slot]! > 0 ? Math.max(0, elapsed - decided) : 0;
+    const got = missing === 0 ? requests.got[slot]! : 0;
+    const requestId = requests.id[slot]!;
+    requests.remove(slot);
+    const told = this.#answer(id, requestId, session, got, status, decided, release);
+    if (!told && missing === 0) this.#takePromisesBack(id, session);
+  }
+
+  /** A request that fails leaves nothing behind: what was promised goes back to the pool, still clean. */
+  #takePromisesBack(id: number, session: number): void {
+    withdrawPromises(this.#books, this.#pairs[id]!.ledger, id, session);
+    this.#memoryIsFree();
+  }
+
+  /** @returns whether the front end can hear of it: not if it has stopped reading its ring. */
+  #answer(id: number, seq: number, session: number, chunks: number, status: number, d: number, r: number): boolean {
+    const { toFront, answers } = this.#pairs[id]!;
+    const told = answers.tell(toFront, seq, session, chunks, status, d, r);
+    if (told && status === GIVEN.ok) this.#stats.served++;
+    else this.#stats.refused++;
+    this.#effects.ringFront(id);
+    return told;
+  }
+}
