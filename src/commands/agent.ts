@@ -1,7 +1,7 @@
 import { BackendAgent } from '../agent/backend-agent.ts';
 import { DomainAgent } from '../agent/domain-agent.ts';
 import { openLog } from '../agent/log.ts';
-import { loadConfig } from '../config/load.ts';
+import { loadConfigApart } from '../config/load-apart.ts';
 import type { Config } from '../config/schema.ts';
 import { EXIT, type ExitCode, MemtideError } from '../errors.ts';
 import type { CommandIo } from './io.ts';
@@ -16,7 +16,7 @@ export interface AgentOptions {
 
 /** `memtide agent`: runs the back end, or the agent of one domain, until it is told to end. */
 export async function agentCommand(options: AgentOptions, io: CommandIo): Promise<ExitCode> {
-  const config = loadConfig(options.config);
+  const config = await loadConfigApart(options.config);
   const runDir = chooseRunDir(options.runDir ?? config.run_dir, io);
   const name = options.role === 'backend' ? 'backend' : domainOf(config, options.domain).name;
   const log = openLog(config.log.level, name);

@@ -1,10 +1,12 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { createRequire } from 'node:module';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { systemClock } from '../../../src/clock.ts';
 import { checkConfig } from '../../../src/config/load.ts';
 import type { ConfigInput } from '../../../src/config/schema.ts';
@@ -41,6 +43,15 @@ test('one agent hosts the broker, another joins it', async (t) => {
   await guest.telemetry.start();
   assert.equal(guest.telemetry.status().brokerUrl, brokerUrl);
   assert.deepEqual([host.problems, guest.problems], [[], []]);
+});
+
+test('neither broker nor uplink keeps a table of packet numbers, the largest part of a small agent', async (t) => {
+  const fromMqtt = createRequire(import.meta.resolve('mqtt'));
+  const { cache } = fromMqtt('mqtt-packet/numbers') as { cache: Readonly<Record<number, Buffer>> };
+  const { telemetry: made } = telemetry(t, { mqtt: { embedded: { port: 0 } } });
+  await made.start();
+  while (made.status().uplink?.inFlight !== 0 || made.status().uplink?.state !== 'connected') await nextTurn();
+  assert.equal(Object.keys(cache).length, 0);
 });
 
 test('with the port taken the log still runs, and the problem is said once', async (t) => {
