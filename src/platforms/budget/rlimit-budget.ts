@@ -16,7 +16,7 @@
  */
 import { MemtideError } from '../../errors.ts';
 import { type LimitFailure, readDataLimit, setSoftDataLimit } from '../../native/rlimit.ts';
-import { type Bytes, bytes, formatBytes } from '../../units.ts';
+import { type Bytes, bytes, formatBytes, MIB } from '../../units.ts';
 import type { MoveResult, ReservationLimits } from '../contracts.ts';
 import type { AddResult, BudgetOptions, BudgetState, ProcessBudget } from './contracts.ts';
 import { splitBudget } from './data-shares.ts';
@@ -25,6 +25,12 @@ import { ProcessTree } from './process-tree.ts';
 
 /** How much of a program's recent growth is remembered from one rebalance to the next. */
 const GROWTH_KEPT = 0.9;
+
+/**
+ * Kept between what is mapped and a lowered limit: programs go on mapping while they are looked at. Half of what the mover
+ * keeps, so that a shrink planned on a reading of a moment ago is not refused for a page.
+ */
+const MARGIN_BYTES = 4 * MIB;
 
 interface Program {
   readonly status: ProcessStatus;
@@ -101,11 +107,15 @@ export class RlimitBudget implements ProcessBudget {
   shrink(by: Bytes): MoveResult {
     const target = this.#limit - by;
     if (target < this.limits.floor) return this.#refuse('floor', `the floor is ${formatBytes(this.limits.floor)}`);
+    // What cannot succeed must not be tried: a runtime that maps memory while its limit is down, be it for a
+    // moment, dies of it (V8: "Committing semi space failed").
+    const { used, processes } = this.state();
+    if (processes > 0 && used + MARGIN_BYTES > target) return this.#refuseInUse(used);
     // The limits go down first and what is mapped is read after that: from then on nobody can map beyond `target`.
     const committed = this.#balance(target);
     if (committed > target) {
       this.#balance(this.#limit);
-      return this.#refuse('floor', `the programs have ${formatBytes(committed)} mapped`);
+      return this.#refuseInUse(committed);
     }
     this.#limit = bytes(target);
     return { ok: true, limit: this.#limit };
@@ -215,6 +225,11 @@ export class RlimitBudget implements ProcessBudget {
 
   #drop(pid: number, program: Program): void {
     if (this.#programs.delete(pid)) program.status.close();
+  }
+
+  #refuseInUse(mapped: number): MoveResult {
+    const kept = `${formatBytes(MARGIN_BYTES)} are kept above that`;
+    return this.#refuse('floor', `the programs have ${formatBytes(mapped)} mapped, and ${kept}`);
   }
 
   #refuse(refusal: 'ceiling' | 'floor', reason: string): MoveResult {

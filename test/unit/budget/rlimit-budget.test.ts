@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { describe, it, type TestContext } from 'node:test';
+import { Worker } from 'node:worker_threads';
 import { readDataLimit, setSoftDataLimit } from '../../../src/native/rlimit.ts';
 import { RlimitBudget } from '../../../src/platforms/budget/rlimit-budget.ts';
 import { MIB, mebibytes } from '../../../src/units.ts';
@@ -28,6 +29,21 @@ function softLimit(pid: number): number {
   const limit = readDataLimit(pid);
   assert.ok(limit.ok);
   return limit.soft;
+}
+
+/** The lowest data limit that another thread sees a process have while something is done. */
+async function lowestLimitWhile(pid: number, action: () => void): Promise<number> {
+  const word = new Int32Array(new SharedArrayBuffer(4));
+  const watcher = new Worker(new URL('./limit-watcher.js', import.meta.url), { workerData: { pid, word } });
+  const answer = once(watcher, 'message');
+  Atomics.wait(word, 0, 0);
+  try {
+    action();
+  } finally {
+    Atomics.store(word, 0, 2);
+  }
+  const [lowest] = await answer;
+  return lowest;
 }
 
 describe('prlimit(2) on the data size', () => {
@@ -72,6 +88,17 @@ describe('a budget by RLIMIT_DATA', () => {
       assert.equal(budget.state().processes, limits.length);
     }
     assert.ok(children.length > 0);
+  });
+
+  it('leaves the limit of a program alone in a shrink that it refuses', async (t) => {
+    const budget = budgetOf(t, 384);
+    const program = await start(t, budget);
+    assert.equal(await program.holds(128), true);
+    const before = softLimit(program.pid);
+    const lowest = await lowestLimitWhile(program.pid, () => {
+      for (let asked = 0; asked < 500; asked++) assert.equal(budget.shrink(mebibytes(300)).ok, false);
+    });
+    assert.equal(lowest, before, 'lowered for a moment, and a program that maps memory in it dies');
   });
 
   it('gives the same program more as soon as it grows', async (t) => {
