@@ -9,11 +9,12 @@ import { type Sizing, sizeIdle } from '../policy/sizing.ts';
 import { MachineSource } from '../pressure/machine-source.ts';
 import type { Reporter } from '../telemetry/reporter.ts';
 import { Telemetry } from '../telemetry/telemetry.ts';
-import { type Bytes, bytes, MIB, mebibytes, roundDown } from '../units.ts';
+import { type Bytes, bytes, MIB, mebibytes } from '../units.ts';
 import { BudgetMover } from './budget-mover.ts';
 import { Changes } from './changes.ts';
 import type { Log } from './log.ts';
 import { schedulingOf } from './settings.ts';
+import { arenaLimits, arenaSize, type Claimant, shareOffers } from './shares.ts';
 import { VERSION } from './version.ts';
 
 /** The name under which the back end publishes; no domain may have it. */
@@ -25,8 +26,8 @@ const SIZING_TICKS = 50;
 const HISTORY = 100;
 /** A burst's memory is needed for longer than its allocation takes; until its end is told, it counts for this long. */
 const BURST_LIFE_MICROS = 1_000_000;
-/** Share of the pool that stays with nobody, for whoever needs more than was offered. */
-const UNOFFERED_SHARE = 0.25;
+/** Of a domain that gets no offers. */
+const NO_CLAIM: Claimant = { heldChunks: 0, floorChunks: 0, weight: 0 };
 
 /**
  * The agent of the control domain: owns the arena, lets the domains' agents in, divides the pool into offers, moves
@@ -38,6 +39,9 @@ export class BackendAgent {
   readonly #log: Log;
   readonly #stopped: () => void;
   readonly #counts = new Int32Array(16);
+  /** Chunks of each domain as of the last tick: offered to it, and held by it. */
+  readonly #offered: Int32Array;
+  readonly #claimed: Int32Array;
   readonly #told = new Changes();
   readonly #history: BurstInterval[] = [];
   #service!: BackendService;
@@ -59,6 +63,8 @@ export class BackendAgent {
     this.#runDir = options.runDir;
     this.#log = options.log;
     this.#stopped = options.stopped;
+    this.#offered = new Int32Array(options.config.domains.length);
+    this.#claimed = new Int32Array(options.config.domains.length);
   }
 
   async start(): Promise<void> {
@@ -68,17 +74,10 @@ export class BackendAgent {
     machine.close();
     const chunkBytes = config.arena.chunk_kib * 1024;
     this.#total = governedBytes(config, free);
-    const budgets = sum(config, ({ budget_mib }) => budget_mib);
-    const floors = sum(config, ({ floor_mib, budget_mib }) => Math.min(floor_mib, budget_mib));
-    // The file may grow to all that budgets can give up; memory it has for what is not private now.
-    const arenaBytes = bytes(roundDown(this.#total - floors, chunkBytes));
-    const populateBytes = bytes(roundDown(this.#total - budgets, chunkBytes));
     await this.#startTelemetry();
-    const chunksOf = (mib: number): number => Math.floor((mib * MIB) / chunkBytes);
     this.#service = new BackendService({
       runDir: this.#runDir,
-      arenaBytes,
-      populateBytes,
+      ...arenaSize(config, this.#total),
       chunkBytes,
       hugePages: config.arena.huge_pages,
       lock: config.arena.lock,
@@ -86,19 +85,17 @@ export class BackendAgent {
       scheduling: schedulingOf(config),
       mode: config.mode,
       stuckBackoffMillis: config.policy.stuck_backoff_s * 1000,
-      domains: config.domains.map(({ name, floor_mib, ceiling_mib, budget_mib }) => ({
-        name,
-        limits: {
-          // Floor and ceiling speak of all that the domain holds; its budget is the part that is not in the arena.
-          floorChunks: Math.max(0, chunksOf(floor_mib - budget_mib)),
-          ceilingChunks: Math.max(0, chunksOf(ceiling_mib - budget_mib)),
-          offerChunks: 0,
-        },
+      domains: config.domains.map((domain) => ({
+        name: domain.name,
+        limits: { ...arenaLimits(domain, mebibytes(domain.budget_mib), chunkBytes), offerChunks: 0 },
       })),
       onCall: (domain, call) => {
         if (call.op === 'report') {
           this.#mover.report(domain, call);
-          if (call.pressured) this.#offer();
+          if (call.pressured) {
+            this.#count();
+            this.#offer();
+          }
         } else if (call.op === 'moved') this.#mover.moved(domain, call);
         else if (call.op === 'burst') this.#remember(domain, call.bytes, call.atMicros);
       },
@@ -118,6 +115,7 @@ export class BackendAgent {
       config,
       total: this.#total,
       host: this.#service,
+      claimedBytes: (domain) => this.#claimed[this.#service.domainNames.indexOf(domain)]! * chunkBytes,
       clock: systemClock,
       onOutcome: (text) => this.#log.debug(text),
     });
@@ -169,6 +167,7 @@ export class BackendAgent {
 
   #tick(): void {
     this.#ticks++;
+    this.#count();
     this.#mover.tick();
     this.#offer();
     if (this.#ticks % SIZING_TICKS === 0) this.#size();
@@ -178,27 +177,44 @@ export class BackendAgent {
 
   /** Free and offered memory: what belongs to no domain. */
   #poolBytes(): number {
-    let chunks = this.#service.figure('freeChunks');
-    for (const domain of this.#service.domainNames) {
-      this.#service.countStates(domain, this.#counts);
-      chunks += this.#counts[STATE.offered]!;
-    }
-    return chunks * this.#service.chunkBytes;
+    const offered = this.#offered.reduce((all, chunks) => all + chunks, 0);
+    return (this.#service.figure('freeChunks') + offered) * this.#service.chunkBytes;
   }
 
-  /** Divides most of the pool into offers: equally, and by what sizing says the domains' bursts draw. */
+  /** One look at every ledger: it is as long as the arena, and there are many. */
+  #count(): void {
+    for (const [at, name] of this.#service.domainNames.entries()) {
+      this.#service.countStates(name, this.#counts);
+      const offered = this.#counts[STATE.offered]!;
+      const all = this.#counts.reduce((sum, chunks) => sum + chunks, 0);
+      this.#offered[at] = offered;
+      this.#claimed[at] = all - offered - this.#counts[STATE.none]!;
+    }
+  }
+
+  /**
+   * Divides most of the pool into offers: what domains lack to their floors, then equally, and by what sizing says their
+   * bursts draw. Floors and ceilings in the arena follow the budgets as they move.
+   */
   #offer(): void {
-    const names = this.#service.domainNames;
+    const { chunkBytes } = this.#service;
+    const { domains, mode } = this.#config;
+    const limits = domains.map((domain) => arenaLimits(domain, this.#mover.limitOf(domain.name)!, chunkBytes));
+    const claimants = domains.map(({ name }, at): Claimant => {
+      if (mode !== 'hypervisor' || !this.#service.isConnected(name)) return NO_CLAIM;
+      const weight = 1 + (this.#sizing?.reserveBytes[at] ?? 0) / MIB;
+      return { heldChunks: this.#claimed[at]!, floorChunks: limits[at]!.floorChunks, weight };
+    });
     const pool = Math.max(0, this.#poolBytes() - this.#mover.wantedFromPoolBytes);
-    const offerable = Math.floor((pool / this.#service.chunkBytes) * (1 - UNOFFERED_SHARE));
-    const weights = names.map((_, domain) => 1 + (this.#sizing?.reserveBytes[domain] ?? 0) / MIB);
-    const whole = weights.reduce((all, weight) => all + weight, 0);
-    for (const [domain, name] of names.entries()) {
-      const connected = this.#service.isConnected(name);
-      const offerChunks =
-        connected && this.#config.mode === 'hypervisor' ? Math.floor((offerable * weights[domain]!) / whole) : 0;
-      const limits = this.#service.limitsOf(name);
-      if (limits.offerChunks !== offerChunks) this.#service.setLimits(name, { ...limits, offerChunks });
+    const offers = shareOffers(Math.floor(pool / chunkBytes), claimants);
+    for (const [at, { name }] of domains.entries()) {
+      const wanted = { ...limits[at]!, offerChunks: offers[at]! };
+      const { floorChunks, ceilingChunks, offerChunks } = this.#service.limitsOf(name);
+      const same =
+        floorChunks === wanted.floorChunks &&
+        ceilingChunks === wanted.ceilingChunks &&
+        offerChunks === wanted.offerChunks;
+      if (!same) this.#service.setLimits(name, wanted);
     }
   }
 
@@ -229,6 +245,7 @@ export class BackendAgent {
   }
 
   #status(): Record<string, unknown> {
+    this.#count();
     const { chunkBytes } = this.#service;
     return {
       mode: this.#config.mode,
@@ -259,6 +276,3 @@ export class BackendAgent {
     };
   }
 }
-
-const sum = (config: Config, mib: (domain: Config['domains'][number]) => number): number =>
-  config.domains.reduce((all, domain) => all + mebibytes(mib(domain)), 0);

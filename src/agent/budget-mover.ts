@@ -1,5 +1,6 @@
 import type { Clock } from '../clock.ts';
 import type { Config } from '../config/schema.ts';
+import { privateFloorMib } from '../config/total.ts';
 import type { BackendCall, BackendNotice } from '../coordination/agent-protocol.ts';
 import { executeMoves } from '../policy/execute.ts';
 import { planMoves } from '../policy/plan.ts';
@@ -62,6 +63,7 @@ export class BudgetMover {
   readonly #config: Pick<Config, 'policy' | 'domains'>;
   readonly #total: Bytes;
   readonly #host: BudgetHost;
+  readonly #claimedBytes: (domain: string) => number;
   readonly #clock: Clock;
   readonly #onOutcome: (text: string) => void;
   readonly #domains: readonly Domain[];
@@ -75,6 +77,8 @@ export class BudgetMover {
     readonly config: Pick<Config, 'policy' | 'domains'>;
     readonly total: Bytes;
     readonly host: BudgetHost;
+    /** Arena memory that a domain holds: its ceiling speaks of both. */
+    readonly claimedBytes: (domain: string) => number;
     readonly clock: Clock;
     readonly onOutcome: (text: string) => void;
   }) {
@@ -82,6 +86,7 @@ export class BudgetMover {
     this.#config = options.config;
     this.#total = options.total;
     this.#host = options.host;
+    this.#claimedBytes = options.claimedBytes;
     this.#clock = options.clock;
     this.#onOutcome = options.onOutcome;
     this.#conduct = createConductTable(domains.length);
@@ -92,11 +97,11 @@ export class BudgetMover {
       largestBackoffMicros: policy.stuck_backoff_max_s * 1e6,
     };
     const now = options.clock.monotonicMicros();
-    this.#domains = domains.map(({ name, floor_mib, ceiling_mib, budget_mib }) => ({
-      name,
-      floor: mebibytes(Math.min(floor_mib, budget_mib)),
-      ceiling: mebibytes(ceiling_mib),
-      limit: mebibytes(budget_mib),
+    this.#domains = domains.map((domain) => ({
+      name: domain.name,
+      floor: mebibytes(privateFloorMib(domain)),
+      ceiling: mebibytes(domain.ceiling_mib),
+      limit: mebibytes(domain.budget_mib),
       used: 0,
       wanted: 0,
       pressured: false,
@@ -250,7 +255,7 @@ export class BudgetMover {
           used: domain.used,
           wanted: Math.max(domain.floor, domain.wanted),
           floor: domain.floor,
-          ceiling: entitlement(domain.ceiling, domain.limit, stuck),
+          ceiling: entitlement(Math.max(0, domain.ceiling - this.#claimedBytes(domain.name)), domain.limit, stuck),
           pressured: domain.pressured,
           stuck,
           tokens: domain.bucket.tokenBytes,

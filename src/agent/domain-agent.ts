@@ -1,6 +1,7 @@
 import os from 'node:os';
 import { systemClock } from '../clock.ts';
 import type { Config } from '../config/schema.ts';
+import { privateFloorMib } from '../config/total.ts';
 import { STATE } from '../control/layout.ts';
 import type { BackendNotice, FrontendWelcome } from '../coordination/agent-protocol.ts';
 import { FrontendService } from '../coordination/frontend-service.ts';
@@ -85,7 +86,7 @@ export class DomainAgent {
   }
 
   async start(): Promise<void> {
-    const { floor_mib, ceiling_mib, budget_mib } = this.#settings;
+    const { ceiling_mib, budget_mib } = this.#settings;
     this.#front = new FrontendService({
       runDir: this.#runDir,
       domain: this.#name,
@@ -109,7 +110,7 @@ export class DomainAgent {
     this.#choice = chooseBudget({
       name: this.#name,
       limit: mebibytes(budget_mib),
-      floor: mebibytes(Math.min(floor_mib, budget_mib)),
+      floor: mebibytes(privateFloorMib(this.#settings)),
       ceiling: mebibytes(ceiling_mib),
       pid: process.pid,
     });

@@ -1,5 +1,6 @@
 /** Rules that hold between keys. Pure: the schema turns what they find into issues, with the path of the key to change. */
-import type { Config } from './schema.ts';
+import { type Config, MAX_ARENA_MIB } from './schema.ts';
+import { leastMib, privateFloorMib } from './total.ts';
 
 export interface Violation {
   readonly path: ReadonlyArray<string | number>;
@@ -34,8 +35,8 @@ function* domainRules({ domains }: Config): Generator<Violation> {
     seen.set(name, first ?? index);
     if (ceiling_mib < floor_mib) {
       yield violation(at('floor_mib'), `${floor_mib}, above ceiling_mib ${ceiling_mib}`, `at most ${ceiling_mib}`);
-    } else if (budget_mib < floor_mib || budget_mib > ceiling_mib) {
-      yield violation(at('budget_mib'), `${budget_mib}`, `from floor_mib ${floor_mib} to ceiling_mib ${ceiling_mib}`);
+    } else if (budget_mib > ceiling_mib) {
+      yield violation(at('budget_mib'), `${budget_mib}`, `at most ceiling_mib, ${ceiling_mib}`);
     } else if (reserve_mib !== undefined && budget_mib + reserve_mib > ceiling_mib) {
       const most = ceiling_mib - budget_mib;
       yield violation(at('reserve_mib'), `${reserve_mib}`, `at most ${most}, which is ceiling_mib less budget_mib`);
@@ -49,13 +50,14 @@ function* memoryRules({ total_mib, domains, arena }: Config): Generator<Violatio
     yield violation(['arena', 'pool_mib'], `${arena.pool_mib}`, `at least one chunk, ${chunk_mib} MiB`);
   }
   if (total_mib === undefined) return;
-  const needed = domains.reduce(
-    (sum, { budget_mib, reserve_mib = 0 }) => sum + budget_mib + reserve_mib,
-    arena.pool_mib ?? 0,
-  );
+  const needed = domains.reduce((sum, domain) => sum + leastMib(domain), arena.pool_mib ?? 0);
+  const most = domains.reduce((sum, domain) => sum + privateFloorMib(domain), MAX_ARENA_MIB);
   if (needed > total_mib) {
-    const accepted = `at least ${needed}, the sum of all budget_mib and reserve_mib and of arena.pool_mib`;
-    yield violation(['total_mib'], `${total_mib}`, accepted);
+    const each = 'budget_mib and reserve_mib of each domain, or its floor_mib where that is more';
+    yield violation(['total_mib'], `${total_mib}`, `at least ${needed}: ${each}, and arena.pool_mib`);
+  } else if (total_mib > most) {
+    const why = `${MAX_ARENA_MIB} that can be lent, and what is always private`;
+    yield violation(['total_mib'], `${total_mib}`, `at most ${most}: ${why}`);
   }
 }
 

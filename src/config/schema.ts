@@ -13,7 +13,7 @@ const BROKER_URL = /^mqtts?:\/\/[A-Za-z0-9.\-[\]:]+\/?$/;
 /** A TiB: larger than any board, small enough that byte counts stay exact. */
 const MAX_MIB = 1024 * 1024;
 /** A mapping of 5 GiB aborts Node when it is viewed; 3 GiB is fine. */
-const MAX_ARENA_MIB = 3072;
+export const MAX_ARENA_MIB = 3072;
 
 const slug = () => z.string().regex(SLUG, { error: SLUG_FORM }).meta({ form: SLUG_FORM });
 const whole = (min: number, max: number) => z.int().min(min).max(max);
@@ -41,16 +41,18 @@ const arena = z.strictObject({
   pool_mib: whole(1, MAX_ARENA_MIB)
     .optional()
     .describe(
-      'Arena memory that belongs to no domain at the start. Left out: sized from the joint bursts of the domains. At most 3 GiB, for a larger mapping aborts Node.',
+      'Arena memory that belongs to no domain when the agents are let in, beside reserves and floors. The rest follows in the background while no program wants it; taking all at once delays the start by 0.1 to 0.5 s a GiB. Left out: all that is no budget. At most 3 GiB, for a larger mapping aborts Node.',
     ),
 });
 
 const domain = z.strictObject({
   name: slug().describe('Name of the domain, in topics and reports.'),
-  floor_mib: whole(1, MAX_MIB).describe('Below this nobody takes memory from the domain.'),
+  floor_mib: whole(1, MAX_MIB).describe(
+    'Below this nobody takes memory from the domain: private budget and arena together. What exceeds budget_mib is kept for it in the arena.',
+  ),
   ceiling_mib: whole(1, MAX_MIB).describe('Entitlement: how far the domain may grow with nobody’s consent.'),
   budget_mib: whole(1, MAX_MIB).describe(
-    'Private memory of its unmodified programs at the start, between floor and ceiling.',
+    'Private memory of its unmodified programs at the start. Not taken below the floor; a floor above it asks for lent memory beside it.',
   ),
   reserve_mib: whole(0, MAX_MIB)
     .optional()

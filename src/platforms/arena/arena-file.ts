@@ -49,7 +49,7 @@ export async function createArena(options: {
       operation: 'make the arena',
       expected: `at most ${formatBytes(MAX_VIEW_BYTES)}: one view shows the whole of it`,
       actual: formatBytes(byteLength),
-      remedy: 'lower total_mib or arena.pool_mib',
+      remedy: 'lower total_mib',
     });
   }
   let mount: HugeMount | undefined;

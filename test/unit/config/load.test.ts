@@ -100,9 +100,9 @@ for (const [what, input, expected] of [
     'domains[0].floor_mib: found 65, above ceiling_mib 64; accepted: at most 64',
   ],
   [
-    'a budget outside floor and ceiling',
-    { domains: [{ ...DOMAIN, budget_mib: 8 }] },
-    'domains[0].budget_mib: found 8; accepted: from floor_mib 16 to ceiling_mib 64',
+    'a budget above the ceiling',
+    { domains: [{ ...DOMAIN, budget_mib: 65 }] },
+    'domains[0].budget_mib: found 65; accepted: at most ceiling_mib, 64',
   ],
   [
     'a reserve beyond the ceiling',
@@ -118,6 +118,16 @@ for (const [what, input, expected] of [
     'a total that the budgets exceed',
     { total_mib: 64, domains: [DOMAIN, { ...DOMAIN, name: 'b', reserve_mib: 8 }], arena: { pool_mib: 16 } },
     'total_mib: found 64; accepted: at least 88',
+  ],
+  [
+    'a total that the floors exceed',
+    { total_mib: 64, domains: [DOMAIN, { ...DOMAIN, name: 'b', floor_mib: 48 }] },
+    'total_mib: found 64; accepted: at least 80',
+  ],
+  [
+    'a total of which too much would have to be mapped',
+    { total_mib: 3200, domains: [DOMAIN] },
+    'total_mib: found 3200; accepted: at most 3088',
   ],
   ['a pool below a chunk', { arena: { pool_mib: 1 } }, 'arena.pool_mib: found 1; accepted: at least one chunk, 2 MiB'],
   [
