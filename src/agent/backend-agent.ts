@@ -3,7 +3,9 @@ import { systemClock } from '../clock.ts';
 import type { Config } from '../config/schema.ts';
 import { governedBytes } from '../config/total.ts';
 import { STATE } from '../control/layout.ts';
+import { leftArena } from '../coordination/arena-info.ts';
 import { BackendService } from '../coordination/backend-service.ts';
+import { RunFiles } from '../coordination/run-files.ts';
 import { type BurstInterval, jointNeedOfBursts } from '../policy/joint-need.ts';
 import { type Sizing, sizeIdle } from '../policy/sizing.ts';
 import { MachineSource } from '../pressure/machine-source.ts';
@@ -73,11 +75,17 @@ export class BackendAgent {
     const free = machine.sample().availableBytes ?? bytes(os.freemem());
     machine.close();
     const chunkBytes = config.arena.chunk_kib * 1024;
-    this.#total = governedBytes(config, free);
+    // What an arena that is to be taken up holds is not free, and is governed all the same.
+    const left = leftArena(new RunFiles(this.#runDir).arenaInfo);
+    this.#total =
+      left && config.total_mib === undefined
+        ? bytes(left.totalBytes)
+        : governedBytes(config, bytes(free + (left?.arena.byteLength ?? 0)));
     await this.#startTelemetry();
     this.#service = new BackendService({
       runDir: this.#runDir,
       ...arenaSize(config, this.#total),
+      totalBytes: this.#total,
       chunkBytes,
       hugePages: config.arena.huge_pages,
       lock: config.arena.lock,

@@ -6,6 +6,7 @@ import { openControlFile } from '../control/control-file.ts';
 import { FifoRinger, openFifo } from '../control/fifo-bell.ts';
 import { FutexRinger } from '../control/futex-bell.ts';
 import { FRONT_BELL, type Geometry, GIVEN } from '../control/layout.ts';
+import { type OwnerWords, openOwnersFile, residentExtents } from '../control/owner-table.ts';
 import { type Answer, RequestSlot } from '../coordination/request-slot.ts';
 import { DomainFiles } from '../coordination/run-files.ts';
 import type { SessionCall, SessionWelcome } from '../coordination/session-protocol.ts';
@@ -58,6 +59,7 @@ export class Connection implements LeaseOwner {
     readonly socket: AgentSocket;
     readonly file: ControlFile;
     readonly geometry: Geometry;
+    readonly owners: OwnerWords;
     readonly arena: Arena;
     readonly bell: DoorbellRinger;
     readonly lockFd: number;
@@ -70,7 +72,10 @@ export class Connection implements LeaseOwner {
     this.#socket = parts.socket;
     this.#arena = parts.arena;
     this.#arenaBuffer = viewOf(parts.arena.mapping.address, parts.arena.mapping.byteLength);
-    this.#space = new ChunkSpace(parts.file, parts.geometry, welcome.session);
+    this.#space = new ChunkSpace(parts.file, parts.geometry, welcome.session, {
+      owners: parts.owners,
+      pair: welcome.pairId,
+    });
     this.#windows = new LeaseWindows(parts.arena.fd, 2 ** parts.geometry.chunkShift);
     this.#bell = parts.bell;
     this.#lockFd = parts.lockFd;
@@ -363,18 +368,16 @@ export async function openConnection(socketPath: string): Promise<Connection> {
     opened.push(() => bell.close());
     const pipe = new net.Socket({ fd: openFifo(files.wake(welcome.session)), readable: true, writable: false });
     opened.push(() => pipe.destroy());
-    premapResident(arena, welcome);
+    const { chunkCount, chunkShift } = identity;
+    const owners = openOwnersFile(welcome.owners, { chunkCount, arenaId: welcome.arenaId }, 'read');
+    // Into this process's page tables, so that the first touch takes no fault.
+    for (const { offset, length } of residentExtents(owners, 2 ** chunkShift)) arena.premap(offset, length);
     await socket.ready(welcome.session);
-    return new Connection({ welcome, socket, file, geometry: identity, arena, bell, lockFd, keepFd, pipe });
+    return new Connection({ welcome, socket, file, geometry: identity, owners, arena, bell, lockFd, keepFd, pipe });
   } catch (error) {
     // A lock that stayed would keep the session's slot taken for the life of this process.
     for (const close of opened.reverse()) close();
     await socket.close();
     throw error;
   }
-}
-
-/** Brings the arena's resident pages into this process's page tables, so that the first touch takes no fault. */
-function premapResident(arena: Arena, welcome: SessionWelcome): void {
-  for (const { offset, length } of welcome.resident) arena.premap(offset, length);
 }

@@ -10,9 +10,11 @@ import {
   type Geometry,
   IDENTITY,
   LAYOUT_VERSION,
+  LINE_WORDS,
   MAGIC,
   MAX_CHUNKS,
   SESSION_SLOTS,
+  WORD_BYTES,
 } from './layout.ts';
 
 /** A control file on tmpfs, mapped. */
@@ -65,6 +67,18 @@ export function createControlFile(path: string, geometry: Geometry, domainId: nu
   writeIdentity(new Int32Array(buffer.buffer, buffer.byteOffset, 64), geometry, domainId, arenaId);
   fs.writeFileSync(`${path}.new`, buffer, { mode: 0o600 });
   fs.renameSync(`${path}.new`, path);
+}
+
+/** Writes the identity anew into a file that is there: all of it is the back end's word. */
+export function repairIdentity(path: string, geometry: Geometry, domainId: number, arenaId: number): void {
+  const line = Buffer.alloc(LINE_WORDS * WORD_BYTES);
+  writeIdentity(new Int32Array(line.buffer, line.byteOffset, LINE_WORDS), geometry, domainId, arenaId);
+  const fd = fs.openSync(path, 'r+');
+  try {
+    fs.writeSync(fd, line, 0, line.byteLength, 0);
+  } finally {
+    fs.closeSync(fd);
+  }
 }
 
 /**

@@ -85,6 +85,10 @@ export interface Grants {
   readonly pair: number;
 }
 
+/** Whether a chunk is the domain's by the books; where they cannot be seen, the ledger alone is believed. */
+export const isGranted = (grants: Grants | undefined, chunk: number): boolean =>
+  grants === undefined || Atomics.load(grants.owners, chunk) === ownedBy(grants.pair);
+
 /**
  * Claims whole chunks for one session by compare-and-swap, with nobody woken.
  *
@@ -96,16 +100,13 @@ export class Claimer {
   readonly #session: number;
   readonly #leased: number;
   readonly #revocable: number;
-  readonly #owners: OwnerWords | undefined;
-  readonly #owner: number;
+  readonly #grants: Grants | undefined;
   #hint = 0;
   readonly counts: ClaimCounts = { reserve: 0, pool: 0, peer: 0 };
 
-  /** @param grants where the books can be seen; without them the ledger alone is believed. */
   constructor(ledger: Ledger, session: number, grants?: Grants) {
     this.#ledger = ledger;
-    this.#owners = grants?.owners;
-    this.#owner = ownedBy(grants?.pair ?? 0);
+    this.#grants = grants;
     this.#session = session;
     this.#leased = wordOf(STATE.leased, session);
     this.#revocable = wordOf(STATE.leasedRevocable, session);
@@ -213,7 +214,7 @@ export class Claimer {
     )
       return false;
     // Read after the word, which becomes claimable last.
-    return this.#owners === undefined || Atomics.load(this.#owners, chunk) === this.#owner;
+    return isGranted(this.#grants, chunk);
   }
 
   #clear(): void {

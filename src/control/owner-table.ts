@@ -86,3 +86,15 @@ export function openOwnersFile(
   if (expected.chunkCount > MAX_CHUNKS) throw new RangeError(`at most ${MAX_CHUNKS} chunks`);
   return words.subarray(LINE_WORDS, LINE_WORDS + expected.chunkCount);
 }
+
+/** Ranges of the arena that have memory behind them, by the books. */
+export function residentExtents(owners: OwnerWords, chunkBytes: number): { offset: number; length: number }[] {
+  const extents: { offset: number; length: number }[] = [];
+  for (let chunk = 0; chunk < owners.length; ) {
+    const start = chunk;
+    while (chunk < owners.length && Atomics.load(owners, chunk) !== OWNER.absent) chunk++;
+    if (chunk > start) extents.push({ offset: start * chunkBytes, length: (chunk - start) * chunkBytes });
+    else chunk++;
+  }
+  return extents;
+}

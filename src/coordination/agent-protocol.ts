@@ -1,6 +1,5 @@
 import type { Geometry } from '../control/layout.ts';
 import type { ArenaSource } from '../platforms/arena/arena-file.ts';
-import type { Extent } from '../platforms/contracts.ts';
 import type { Mode } from '../records.ts';
 import type { PairLimits } from './pair-limits.ts';
 
@@ -48,6 +47,8 @@ export interface FrontendWelcome {
   readonly domainDirectory: string;
   readonly backendBell: string;
   readonly keep: string;
+  /** The table of owners, mapped read-only. */
+  readonly owners: string;
   /** Tells one arena from its successor: what is held of one means nothing in another. */
   readonly arenaId: number;
   readonly arena: ArenaSource;
@@ -55,7 +56,6 @@ export interface FrontendWelcome {
   readonly doorbell: 'futex' | 'fifo';
   readonly mode: Mode;
   readonly limits: PairLimits;
-  readonly resident: readonly Extent[];
   /** Where the embedded broker listens; absent when there is none. */
   readonly brokerUrl?: string;
 }

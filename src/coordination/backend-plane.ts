@@ -225,7 +225,8 @@ export class BackendPlane {
         case OP.noopReply:
           break;
         case OP.ping:
-          this.#effects.pingPong?.(id, Math.min(Math.max(0, entry[2]!), MAX_PINGS));
+          if (!this.#effects.pingPong) this.#violated(id, pair);
+          else this.#effects.pingPong(id, Math.min(Math.max(0, entry[2]!), MAX_PINGS));
           break;
         default:
           this.#violated(id, pair);

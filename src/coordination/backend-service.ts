@@ -1,18 +1,20 @@
 import fs from 'node:fs';
 import net from 'node:net';
 import type { ControlFile, DoorbellRinger } from '../control/contracts.ts';
-import { createControlFile, openControlFile } from '../control/control-file.ts';
+import { createControlFile, openControlFile, repairIdentity } from '../control/control-file.ts';
 import { FifoRinger } from '../control/fifo-bell.ts';
 import { FutexRinger } from '../control/futex-bell.ts';
-import { BLOCK_SHIFT, type Geometry } from '../control/layout.ts';
+import type { Geometry } from '../control/layout.ts';
 import { Ledger } from '../control/ledger.ts';
 import { MemtideError } from '../errors.ts';
 import { mapFile, wordsOf } from '../native/mapping.ts';
 import { tryLockByte } from '../native/ofd-lock.ts';
-import { type Arena, createArena, type HugePages } from '../platforms/arena/arena-file.ts';
 import type { Mode } from '../records.ts';
-import { bytes as asBytes, type Bytes, formatBytes } from '../units.ts';
+import { type Bytes, formatBytes } from '../units.ts';
 import type { BackendCall, BackendReply, FrontendWelcome } from './agent-protocol.ts';
+import { type ArenaInfo, leftArena, writeArenaInfo } from './arena-info.ts';
+import { type ArenaFacts, type ArenaWish, type BackendArena, makeArena, takeUpArena } from './backend-arena.ts';
+import { anyoneHolds, collectLeft } from './dead-domain.ts';
 import { makeFifo } from './fifo-file.ts';
 import { serveLines } from './line-server.ts';
 import type { PairLimits } from './pair-limits.ts';
@@ -25,14 +27,12 @@ export interface BackendDomain {
   readonly limits: PairLimits;
 }
 
-export interface BackendOptions {
+export interface BackendOptions extends ArenaWish {
   readonly runDir: string;
-  readonly arenaBytes: Bytes;
-  /** Arena memory taken from the system at the start; the rest is taken when it is freed elsewhere. */
-  readonly populateBytes?: Bytes;
-  readonly chunkBytes: number;
-  readonly hugePages: HugePages;
-  readonly lock: boolean;
+  /** All that is governed, arena and budgets: only written down for a successor. */
+  readonly totalBytes?: Bytes;
+  /** Lets the bench play ping-pong with the fast plane. */
+  readonly allowPing?: boolean;
   readonly doorbell: 'futex' | 'fifo';
   readonly scheduling: PlaneScheduling;
   readonly mode: Mode;
@@ -54,16 +54,6 @@ interface PairFile {
   connected: net.Socket | undefined;
 }
 
-/** How the arena came to be, for people and for the environment of a measurement. */
-export interface ArenaFacts {
-  readonly huge: boolean;
-  readonly hugeReason: string | undefined;
-  readonly locked: boolean;
-  readonly lockReason: string | undefined;
-  readonly populateMicros: number;
-  readonly byteLength: number;
-}
-
 /**
  * The back end of one machine: makes the arena and the control files, runs the fast plane, and lets front ends in.
  * Decisions about sizes come from outside (`setLimits`); this part carries them out.
@@ -72,14 +62,11 @@ export class BackendService {
   readonly files: RunFiles;
   readonly #options: BackendOptions;
   readonly #pairs: PairFile[] = [];
-  #geometry: Geometry | undefined;
-  #arena: Arena | undefined;
-  #facts: ArenaFacts | undefined;
+  #machine: BackendArena | undefined;
   #plane: PlaneThread | undefined;
   #server: net.Server | undefined;
   #lockFd = -1;
   #keepFd = -1;
-  #arenaId = 0;
 
   constructor(options: BackendOptions) {
     this.#options = options;
@@ -91,10 +78,11 @@ export class BackendService {
     if (domains.length > MAX_PAIRS) throw new RangeError(`at most ${MAX_PAIRS} domains`);
     ensurePrivateDirectory(this.files.directory);
     this.#takeLock();
-    this.#clearLeftovers();
+    fs.rmSync(this.files.backendSocket, { force: true });
+    const left = this.#left();
     makeFifo(this.files.keep);
     this.#keepFd = fs.openSync(this.files.keep, fs.constants.O_RDWR | fs.constants.O_NONBLOCK);
-    await this.#makeArena();
+    await this.#makeArena(left);
     this.#makeBell();
     for (const [id, domain] of domains.entries()) this.#makePair(id, domain);
     await this.#startPlane(doorbell);
@@ -102,11 +90,11 @@ export class BackendService {
   }
 
   get arenaFacts(): ArenaFacts {
-    return this.#facts!;
+    return this.#machine!.facts;
   }
 
   get geometry(): Geometry {
-    return this.#geometry!;
+    return this.#machine!.geometry;
   }
 
   get chunkBytes(): number {
@@ -157,6 +145,20 @@ export class BackendService {
     });
   }
 
+  /**
+   * Takes back what domains hold whose agent has ended: due about once a second.
+   * @returns the domains without an agent.
+   */
+  collectLeft(): string[] {
+    const { owners, arena } = this.#machine!;
+    return this.#pairs.flatMap(({ name, file, connected }, pair) => {
+      if (connected) return [];
+      const files = this.files.domain(name);
+      const collected = collectLeft({ files, file, geometry: this.geometry, pair, owners, memory: arena });
+      return collected === 'alive' ? [] : [name];
+    });
+  }
+
   /** Gives memory of free chunks back to the system, so that it can become somebody's private budget. */
   punch(chunks: number): void {
     this.#plane!.send({ kind: 'punch', count: chunks });
@@ -164,7 +166,7 @@ export class BackendService {
 
   /** Takes memory from the system for chunks that have none, as far as there is some. */
   populate(chunks: number): void {
-    this.#plane!.send({ kind: 'populate', count: chunks, lock: this.#facts!.locked });
+    this.#plane!.send({ kind: 'populate', count: chunks, lock: this.arenaFacts.locked });
   }
 
   onFailure(report: (error: Error) => void): void {
@@ -178,11 +180,16 @@ export class BackendService {
       for (const { connected } of this.#pairs) connected?.destroy();
     });
     await this.#plane?.stop();
-    this.#arena?.remove();
-    if (this.#keepFd >= 0) fs.closeSync(this.#keepFd);
-    for (const name of ['backendSocket', 'backendBell', 'keep', 'arenaInfo'] as const) {
-      fs.rmSync(this.files[name], { force: true });
+    fs.rmSync(this.files.backendSocket, { force: true });
+    // Whoever still uses the arena goes on, and the next back end takes it up.
+    const inUse = this.#pairs.some(({ name }) => anyoneHolds(this.files.domain(name)));
+    if (!inUse) {
+      this.#machine?.arena.remove();
+      for (const name of ['backendBell', 'keep', 'arenaInfo', 'owners'] as const) {
+        fs.rmSync(this.files[name], { force: true });
+      }
     }
+    if (this.#keepFd >= 0) fs.closeSync(this.#keepFd);
     if (this.#lockFd >= 0) fs.closeSync(this.#lockFd);
   }
 
@@ -204,68 +211,60 @@ export class BackendService {
     });
   }
 
-  /** What a back end that was killed has left: nobody can be using it once the lock is ours and no agent is alive. */
-  #clearLeftovers(): void {
-    fs.rmSync(this.files.backendSocket, { force: true });
-    fs.rmSync(this.files.arenaInfo, { force: true });
+  /**
+   * The arena of the last back end, if it still has its memory and this one is to be like it.
+   * @throws MemtideError when it is to be otherwise, and somebody is still using it.
+   */
+  #left(): ArenaInfo | undefined {
+    const { arenaBytes, chunkBytes, doorbell, domains } = this.#options;
+    const info = leftArena(this.files.arenaInfo);
+    if (!info) return undefined;
+    const names = domains.map(({ name }) => name);
+    const fits =
+      info.arena.byteLength === Math.floor(arenaBytes / chunkBytes) * chunkBytes &&
+      info.chunkBytes === chunkBytes &&
+      info.doorbell === doorbell &&
+      info.domains.join() === names.join();
+    if (fits) return info;
+    const users = info.domains.filter((name) => anyoneHolds(this.files.domain(name)));
+    if (users.length === 0) return undefined;
+    throw new MemtideError({
+      operation: 'start the back end',
+      object: this.files.directory,
+      expected: `the arena that is in use: ${formatBytes(info.arena.byteLength)} for ${info.domains.join(', ')}`,
+      actual: `a configuration that asks for ${formatBytes(arenaBytes)} for ${names.join(', ')}`,
+      remedy: `start it with the configuration of before, or end the agents and applications of ${users.join(', ')} first`,
+    });
   }
 
-  async #makeArena(): Promise<void> {
-    const { arenaBytes, chunkBytes, hugePages, lock, runDir, populateBytes = arenaBytes } = this.#options;
-    const chunkCount = Math.floor(arenaBytes / chunkBytes);
-    const geometry: Geometry = { chunkCount, chunkShift: Math.log2(chunkBytes), blockShift: BLOCK_SHIFT };
-    if (chunkCount < 1) {
-      throw new MemtideError({
-        operation: 'make the arena',
-        expected: `at least one chunk of ${formatBytes(chunkBytes)}`,
-        actual: formatBytes(arenaBytes),
-        remedy: 'raise total_mib, lower budget_mib of the domains, or lower arena.chunk_kib',
-      });
-    }
-    this.#geometry = geometry;
-    this.#arenaId = Math.floor(Math.random() * 2 ** 31);
-    const arena = await createArena({
-      directory: runDir,
-      byteLength: chunkCount * chunkBytes,
-      hugePages,
-      keep: this.files.keep,
-    });
-    this.#arena = arena;
-    const before = performance.now();
-    const wanted = Math.min(chunkCount, Math.floor(populateBytes / chunkBytes)) * chunkBytes;
-    if (!arena.populate(0, wanted)) {
-      throw new MemtideError({
-        operation: 'take memory for the arena',
-        object: arena.source.path,
-        expected: formatBytes(wanted),
-        actual: 'the tmpfs or the machine has less',
-        remedy: 'lower total_mib, or make /dev/shm larger (mount -o remount,size=…)',
-      });
-    }
-    const populateMicros = (performance.now() - before) * 1000;
-    const lockReason = lock ? arena.lock(0, wanted) : 'arena.lock is off';
-    this.#facts = {
-      huge: arena.source.huge,
-      hugeReason: arena.source.hugeReason,
-      locked: lockReason === undefined,
-      lockReason,
-      populateMicros,
-      byteLength: wanted,
-    };
-    fs.writeFileSync(this.files.arenaInfo, JSON.stringify({ ...arena.source, arenaId: this.#arenaId }), {
-      mode: 0o600,
+  async #makeArena(left: ArenaInfo | undefined): Promise<void> {
+    const { doorbell, domains, chunkBytes, totalBytes, arenaBytes } = this.#options;
+    const kept = left && takeUpArena(left, this.#options, this.files);
+    this.#machine = kept ?? (await makeArena(this.#options, this.files));
+    const { arena, arenaId } = this.#machine;
+    writeArenaInfo(this.files.arenaInfo, {
+      arena: arena.source,
+      arenaId,
+      chunkBytes,
+      doorbell,
+      domains: domains.map(({ name }) => name),
+      totalBytes: totalBytes ?? arenaBytes,
     });
   }
 
   #makeBell(): void {
     if (this.#options.doorbell === 'fifo') makeFifo(this.files.backendBell);
-    else fs.writeFileSync(this.files.backendBell, Buffer.alloc(4096), { mode: 0o600 });
+    // Front ends of before have it mapped: the one that is there must stay.
+    else if (!this.arenaFacts.takenUp || !fs.existsSync(this.files.backendBell))
+      fs.writeFileSync(this.files.backendBell, Buffer.alloc(4096), { mode: 0o600 });
   }
 
   #makePair(id: number, { name, limits }: BackendDomain): void {
     const files = this.files.domain(name);
     ensurePrivateDirectory(files.directory);
-    createControlFile(files.control, this.geometry, id, this.#arenaId);
+    if (!this.arenaFacts.takenUp || !fs.existsSync(files.control)) {
+      createControlFile(files.control, this.geometry, id, this.#machine!.arenaId);
+    } else repairIdentity(files.control, this.geometry, id, this.#machine!.arenaId);
     if (this.#options.doorbell === 'fifo') makeFifo(files.bell);
     const { file } = openControlFile(files.control);
     this.#pairs.push({ name, file, ledger: new Ledger(file, this.geometry), limits, connected: undefined });
@@ -277,7 +276,9 @@ export class BackendService {
         role: 'backend',
         doorbell,
         backendBell: this.files.backendBell,
-        arena: this.#arena!.source,
+        owners: { path: this.files.owners, arenaId: this.#machine!.arenaId },
+        allowPing: this.#options.allowPing === true,
+        arena: this.#machine!.arena.source,
         geometry: this.geometry,
         scheduling: this.#options.scheduling,
         split: this.#options.mode === 'split',
@@ -290,7 +291,6 @@ export class BackendService {
     for (const [id, { name, limits }] of this.#pairs.entries()) {
       plane.send({ kind: 'pair', id, directory: this.files.domain(name).directory, limits });
     }
-    plane.send({ kind: 'populated', from: 0, count: this.#facts!.byteLength / this.#options.chunkBytes });
   }
 
   #ringer(doorbell: 'futex' | 'fifo'): () => void {
@@ -343,20 +343,22 @@ export class BackendService {
 
   #welcome(id: number): FrontendWelcome {
     const { name, limits } = this.#pairs[id]!;
+    // A front end would refuse the file if its domain had written over these words.
+    repairIdentity(this.files.domain(name).control, this.geometry, id, this.#machine!.arenaId);
     return {
       domain: name,
       pairId: id,
       domainDirectory: this.files.domain(name).directory,
       backendBell: this.files.backendBell,
       keep: this.files.keep,
-      arenaId: this.#arenaId,
-      arena: this.#arena!.source,
+      owners: this.files.owners,
+      arenaId: this.#machine!.arenaId,
+      arena: this.#machine!.arena.source,
       geometry: this.geometry,
       doorbell: this.#options.doorbell,
       mode: this.#options.mode,
       limits,
       ...(this.#options.brokerUrl === undefined ? {} : { brokerUrl: this.#options.brokerUrl }),
-      resident: [{ offset: 0, length: asBytes(this.#facts!.byteLength) }],
     };
   }
 

@@ -18,6 +18,7 @@ import {
   sessionOf,
   stateOf,
 } from '../control/layout.ts';
+import type { Grants } from '../control/ledger.ts';
 import { POPPED, RingConsumer, RingProducer } from '../control/ring.ts';
 import { ChunkKeeper, type ScrubbedMemory } from '../platforms/arena/chunk-keeper.ts';
 import { SOURCE_BACKEND, SOURCE_MAIN } from './sources.ts';
@@ -77,9 +78,9 @@ export class FrontendPlane {
   readonly stats = { requests: 0, given: 0, revoked: 0, returnedChunks: 0, scrubbedBytes: 0, violations: 0 };
 
   /** The predecessor, if there was one, is dead. */
-  constructor(file: ControlFile, geometry: Geometry, effects: FrontendEffects) {
+  constructor(file: ControlFile, geometry: Geometry, effects: FrontendEffects, grants?: Grants) {
     this.#words = file.words;
-    this.#keeper = new ChunkKeeper(file, geometry, effects);
+    this.#keeper = new ChunkKeeper(file, geometry, effects, grants);
     this.#effects = effects;
     this.#toBack = new RingProducer(file.words, FRONT_TO_BACK);
     this.#fromBack = new RingConsumer(file.words, BACK_TO_FRONT);

@@ -84,19 +84,20 @@ export class FrontendService {
         arena: welcome.arena,
         geometry: identity,
         scheduling: this.#options.scheduling,
+        owners: { path: welcome.owners, arenaId: welcome.arenaId },
         pairId: welcome.pairId,
         domainDirectory: welcome.domainDirectory,
       },
       () => this.#ring(),
     );
     await this.#plane.start();
-    const { domainDirectory, arena, doorbell, keep, resident } = welcome;
+    const { domainDirectory, arena, arenaId, doorbell, keep, owners, pairId } = welcome;
     this.#sessions = new SessionServer({
       files,
       file,
       geometry: identity,
       lockFd: this.#lockFd,
-      welcome: { domain, domainDirectory, arena, geometry: identity, doorbell, keep, resident },
+      welcome: { domain, domainDirectory, arena, arenaId, geometry: identity, doorbell, keep, owners, pairId },
       ring: () => this.#ring(),
       answer: this.#options.answer,
     });

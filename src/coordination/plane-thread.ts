@@ -11,6 +11,12 @@ import type { PairLimits } from './pair-limits.ts';
  */
 export type DoorbellKind = 'futex' | 'fifo';
 
+/** Where the books of an arena are. */
+export interface OwnersFile {
+  readonly path: string;
+  readonly arenaId: number;
+}
+
 /** How the operating system is asked to treat the thread. What is refused is reported, not fatal. */
 export interface PlaneScheduling {
   readonly nice?: number;
@@ -24,8 +30,20 @@ export type PlaneStart = {
   readonly geometry: Geometry;
   readonly scheduling: PlaneScheduling;
 } & (
-  | { readonly role: 'frontend'; readonly pairId: number; readonly domainDirectory: string }
-  | { readonly role: 'backend'; readonly split: boolean; readonly stuckBackoffMicros: number }
+  | {
+      readonly role: 'frontend';
+      readonly owners: OwnersFile;
+      readonly pairId: number;
+      readonly domainDirectory: string;
+    }
+  | {
+      readonly role: 'backend';
+      readonly owners: OwnersFile;
+      readonly split: boolean;
+      readonly stuckBackoffMicros: number;
+      /** Whether pairs may ask for the bare ping-pong of the bench, which keeps the thread from everybody else. */
+      readonly allowPing: boolean;
+    }
 );
 
 export type PlaneCommand =
@@ -33,8 +51,6 @@ export type PlaneCommand =
   | { readonly kind: 'limits'; readonly id: number; readonly limits: PairLimits }
   | { readonly kind: 'pressured'; readonly id: number; readonly pressured: boolean }
   | { readonly kind: 'mode'; readonly split: boolean; readonly stuckBackoffMicros: number }
-  /** Chunks that have memory from now on, clean as the kernel gave them. */
-  | { readonly kind: 'populated'; readonly from: number; readonly count: number }
   /** Takes memory from the system for up to `count` chunks that have none. */
   | { readonly kind: 'populate'; readonly count: number; readonly lock: boolean }
   /** Gives memory of up to `count` free chunks back to the system; answered in `punched` of the figures. */

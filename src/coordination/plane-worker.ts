@@ -6,11 +6,13 @@ import { openControlFile } from '../control/control-file.ts';
 import { FifoRinger, FifoWaiter, openFifo } from '../control/fifo-bell.ts';
 import { FutexRinger, FutexWaiter } from '../control/futex-bell.ts';
 import { FRONT_BELL, PING, SESSION, SESSION_WORDS, SESSIONS, WAITS_FUTEX } from '../control/layout.ts';
+import { type OwnerWords, openOwnersFile, residentExtents } from '../control/owner-table.ts';
 import { futexWake, gettid, memset, PRIO_PROCESS, setpriority, write } from '../native/libc.ts';
 import { mapFile, mapPrivate, wordsOf } from '../native/mapping.ts';
 import { threadCpuMicros } from '../native/scratch.ts';
 import { type Arena, openArena } from '../platforms/arena/arena-file.ts';
 import { BackendPlane } from './backend-plane.ts';
+import { ChunkBooks } from './chunk-books.ts';
 import { FrontendPlane } from './frontend-plane.ts';
 import { futexPingPong } from './ping-pong.ts';
 import { PLANE_CONTROL, PLANE_FIGURES, type PlaneCommand, type PlaneData, type PlaneStart } from './plane-thread.ts';
@@ -48,6 +50,10 @@ function scrubber(arena: Arena): (offset: number, length: number) => void {
   };
 }
 
+function openOwners({ owners, geometry }: PlaneStart, access: 'read' | 'write'): OwnerWords {
+  return openOwnersFile(owners.path, { chunkCount: geometry.chunkCount, arenaId: owners.arenaId }, access);
+}
+
 function backendBell({ doorbell, backendBell: file, scheduling }: PlaneStart): DoorbellWaiter {
   if (doorbell === 'fifo') return new FifoWaiter(file);
   const mapping = mapFile(file, 4096, 'doorbell');
@@ -58,17 +64,24 @@ function backendLoop(begin: PlaneStart & { role: 'backend' }): Loop {
   const arena = openArena(begin.arena);
   const ringers: DoorbellRinger[] = [];
   const pings: { words: Int32Array; address: number }[] = [];
-  const plane = new BackendPlane(begin.geometry, {
-    clock: systemClock,
-    scrub: scrubber(arena),
-    ringFront: (pair) => ringers[pair]?.ring(SOURCE_BACKEND),
-    pingPong: (pair, count) => {
-      const ping = pings[pair];
-      if (ping) futexPingPong(ping, PING, count, false);
+  const owners = openOwners(begin, 'write');
+  const pingPong = (pair: number, count: number): void => {
+    const ping = pings[pair];
+    if (ping) futexPingPong(ping, PING, count, false);
+  };
+  const plane = new BackendPlane(
+    begin.geometry,
+    {
+      clock: systemClock,
+      scrub: scrubber(arena),
+      ringFront: (pair) => ringers[pair]?.ring(SOURCE_BACKEND),
+      ...(begin.allowPing ? { pingPong } : {}),
     },
-  });
+    new ChunkBooks(begin.geometry.chunkCount, owners),
+  );
   plane.setMode(begin.split, begin.stuckBackoffMicros);
   const chunkBytes = 2 ** begin.geometry.chunkShift;
+  for (const { offset, length } of residentExtents(owners, chunkBytes)) arena.premap(offset, length);
   let punched = 0;
   return {
     waiter: backendBell(begin),
@@ -89,10 +102,7 @@ function backendLoop(begin: PlaneStart & { role: 'backend' }): Loop {
       } else if (command.kind === 'limits') plane.setLimits(command.id, command.limits);
       else if (command.kind === 'pressured') plane.setPressured(command.id, command.pressured);
       else if (command.kind === 'mode') plane.setMode(command.split, command.stuckBackoffMicros);
-      else if (command.kind === 'populated') {
-        arena.premap(command.from * chunkBytes, command.count * chunkBytes);
-        for (let chunk = command.from; chunk < command.from + command.count; chunk++) plane.books.addFree(chunk, true);
-      } else if (command.kind === 'populate') {
+      else if (command.kind === 'populate') {
         for (let left = command.count; left > 0; left--) {
           const chunk = plane.books.nextAbsent();
           if (chunk < 0 || !arena.populate(chunk * chunkBytes, chunkBytes)) break;
@@ -131,12 +141,17 @@ function frontendLoop(begin: PlaneStart & { role: 'frontend' }): Loop {
     backend = new FutexRinger({ words: wordsOf(bell), at: 0, address: bell.address });
   }
   const wake = new SessionWaker(file.words, file.address, files);
-  const plane = new FrontendPlane(file, identity, {
-    clock: systemClock,
-    scrub: scrubber(arena),
-    wakeSession: (session) => wake.wake(session),
-    ringBackend: () => backend.ring(begin.pairId),
-  });
+  const plane = new FrontendPlane(
+    file,
+    identity,
+    {
+      clock: systemClock,
+      scrub: scrubber(arena),
+      wakeSession: (session) => wake.wake(session),
+      ringBackend: () => backend.ring(begin.pairId),
+    },
+    { owners: openOwners(begin, 'read'), pair: begin.pairId },
+  );
   const waiter =
     begin.doorbell === 'fifo'
       ? new FifoWaiter(files.bell)

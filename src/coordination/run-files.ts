@@ -11,7 +11,8 @@ import { MemtideError } from '../errors.ts';
  *   backend.sock       slow plane: agents say hello here
  *   backend.bell       the back end's doorbell: one page for the futex, or a named pipe
  *   keep               named pipe that everybody holds open: the huge-page mount lives until the last one ends
- *   arena.json         where the arena is
+ *   arena.json         where the arena is, and what a successor of the back end must agree with
+ *   owners             whose each chunk is: written by the back end, mapped read-only by everybody else
  *   domains/NAME/
  *     control          the control file of the pair
  *     sessions.lock    byte 0: the domain's agent; byte N: session N; locked while they live
@@ -42,6 +43,9 @@ export class RunFiles {
   }
   get arenaInfo(): string {
     return path.join(this.directory, 'arena.json');
+  }
+  get owners(): string {
+    return path.join(this.directory, 'owners');
   }
   domain(name: string): DomainFiles {
     return new DomainFiles(path.join(this.directory, 'domains', name));

@@ -1,6 +1,5 @@
 import type { Geometry } from '../control/layout.ts';
 import type { ArenaSource } from '../platforms/arena/arena-file.ts';
-import type { Extent } from '../platforms/contracts.ts';
 import type { BurstRecord } from '../records.ts';
 
 /**
@@ -38,8 +37,10 @@ export interface SessionWelcome {
   readonly geometry: Geometry;
   readonly doorbell: 'futex' | 'fifo';
   readonly keep: string;
-  /** Ranges of the arena that have memory behind them. */
-  readonly resident: readonly Extent[];
+  /** The table of owners and what it says of chunks that are this domain's: they alone may be claimed. */
+  readonly owners: string;
+  readonly arenaId: number;
+  readonly pairId: number;
 }
 
 /** Splits a stream of bytes into lines; a line longer than `limit` ends the stream with an error. */

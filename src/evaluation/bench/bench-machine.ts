@@ -1,7 +1,7 @@
 import fs from 'node:fs';
 import { setTimeout as wait } from 'node:timers/promises';
 import { type Connection, openConnection } from '../../client/connection.ts';
-import type { ArenaFacts } from '../../coordination/backend-service.ts';
+import type { ArenaFacts } from '../../coordination/backend-arena.ts';
 import type { PlaneFigure } from '../../coordination/plane-thread.ts';
 import { RunFiles } from '../../coordination/run-files.ts';
 import type { HugePages } from '../../platforms/arena/arena-file.ts';
@@ -65,6 +65,7 @@ export class BenchMachine {
         arenaBytes: this.arenaBytes,
         chunkBytes: CHUNK_BYTES,
         hugePages: this.#hugePages,
+        allowPing: true,
         lock: true,
         doorbell: 'futex',
         scheduling,

@@ -1,4 +1,4 @@
-import type { ArenaFacts } from '../../coordination/backend-service.ts';
+import type { ArenaFacts } from '../../coordination/backend-arena.ts';
 import { formatBytes } from '../../units.ts';
 import type { MachineFacts } from './environment.ts';
 import type { BenchRow } from './result.ts';

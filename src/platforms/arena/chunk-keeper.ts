@@ -1,6 +1,6 @@
 import type { ControlFile } from '../../control/contracts.ts';
 import { BLOCK, type Geometry, SESSION_SLOTS, STATE, sessionOf, stateOf, wordOf } from '../../control/layout.ts';
-import { BlockTable, Ledger } from '../../control/ledger.ts';
+import { BlockTable, type Grants, isGranted, Ledger } from '../../control/ledger.ts';
 import type { LeaseKeeper } from '../contracts.ts';
 
 /** States whose word says which session they speak of. */
@@ -21,11 +21,14 @@ export class ChunkKeeper implements LeaseKeeper {
   readonly ledger: Ledger;
   readonly #blocks: BlockTable;
   readonly #memory: ScrubbedMemory;
+  readonly #grants: Grants | undefined;
   /** The chunk that is half scrubbed, or -1, and how far. */
   #scrubbing = -1;
   #scrubbed = 0;
 
-  constructor(file: ControlFile, geometry: Geometry, memory: ScrubbedMemory) {
+  /** @param grants the books: memory that they do not give to the domain is not touched, whatever the ledger says. */
+  constructor(file: ControlFile, geometry: Geometry, memory: ScrubbedMemory, grants?: Grants) {
+    this.#grants = grants;
     this.ledger = new Ledger(file, geometry);
     this.#blocks = new BlockTable(file, geometry);
     this.#memory = memory;
@@ -93,9 +96,10 @@ export class ChunkKeeper implements LeaseKeeper {
     for (let chunk = 0; chunk < ledger.chunkCount && left > 0; chunk++) {
       const word = ledger.peek(chunk);
       const state = stateOf(word);
+      if ((state !== STATE.split && state !== STATE.dirty) || !isGranted(this.#grants, chunk)) continue;
       if (state === STATE.split) {
         left -= this.#tendSplit(chunk, word, left);
-      } else if (state === STATE.dirty && ledger.move(chunk, word, wordOf(STATE.scrubbing))) {
+      } else if (ledger.move(chunk, word, wordOf(STATE.scrubbing))) {
         this.#scrubbing = chunk;
         this.#scrubbed = 0;
         left -= this.#scrubChunk(left);
@@ -142,11 +146,16 @@ export class ChunkKeeper implements LeaseKeeper {
 
   #scrubChunk(budgetBytes: number): number {
     const { chunkBytes } = this.ledger;
+    const chunk = this.#scrubbing;
+    if (stateOf(this.ledger.peek(chunk)) !== STATE.scrubbing || !isGranted(this.#grants, chunk)) {
+      this.#scrubbing = -1; // somebody has written over the word
+      return 0;
+    }
     const length = Math.min(budgetBytes, chunkBytes - this.#scrubbed);
-    this.#memory.scrub(this.#scrubbing * chunkBytes + this.#scrubbed, length);
+    this.#memory.scrub(chunk * chunkBytes + this.#scrubbed, length);
     this.#scrubbed += length;
     if (this.#scrubbed >= chunkBytes) {
-      this.ledger.set(this.#scrubbing, wordOf(STATE.reserved));
+      this.ledger.move(chunk, wordOf(STATE.scrubbing), wordOf(STATE.reserved));
       this.#scrubbing = -1;
     }
     return length;

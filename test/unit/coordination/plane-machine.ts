@@ -211,12 +211,17 @@ export class Domain {
 
   /** The front end dies and another one takes its place. */
   startPlane(): FrontendPlane {
-    this.plane = new FrontendPlane(this.file, GEOMETRY, {
-      clock: this.machine.clock,
-      scrub: (offset, length) => this.machine.scrub(offset, length),
-      wakeSession: (session) => this.apps.get(session)?.woken(),
-      ringBackend: () => ring(this.machine.backBell, this.id),
-    });
+    this.plane = new FrontendPlane(
+      this.file,
+      GEOMETRY,
+      {
+        clock: this.machine.clock,
+        scrub: (offset, length) => this.machine.scrub(offset, length),
+        wakeSession: (session) => this.apps.get(session)?.woken(),
+        ringBackend: () => ring(this.machine.backBell, this.id),
+      },
+      { owners: this.machine.owners, pair: this.id },
+    );
     return this.plane;
   }
 
