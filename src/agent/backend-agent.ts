@@ -1,3 +1,4 @@
+import fs from 'node:fs';
 import os from 'node:os';
 import { systemClock } from '../clock.ts';
 import type { Config } from '../config/schema.ts';
@@ -22,6 +23,8 @@ import { VERSION } from './version.ts';
 /** The name under which the back end publishes; no domain may have it. */
 export const BACKEND_NAME = 'backend';
 const TICK_MILLIS = 100;
+/** Ticks between two looks after domains that have gone. */
+const SLOW_TICKS = 10;
 /** Sizing is worth milliseconds, and changes slowly: every five seconds. */
 const SIZING_TICKS = 50;
 /** Bursts that sizing looks back on. */
@@ -126,6 +129,12 @@ export class BackendAgent {
       claimedBytes: (domain) => this.#claimed[this.#service.domainNames.indexOf(domain)]! * chunkBytes,
       clock: systemClock,
       onOutcome: (text) => this.#log.debug(text),
+      ...(this.#service.arenaFacts.takenUp
+        ? {
+            limits: this.#readLimits(),
+            awaited: this.#service.domainNames.filter((name) => this.#service.isAlive(name)),
+          }
+        : {}),
     });
     const { huge, hugeReason, locked, lockReason, byteLength } = this.#service.arenaFacts;
     this.#log.info(
@@ -179,8 +188,38 @@ export class BackendAgent {
     this.#mover.tick();
     this.#offer();
     if (this.#ticks % SIZING_TICKS === 0) this.#size();
+    this.#writeLimits();
+    if (this.#ticks % SLOW_TICKS === 0) this.#lookAfterDomains();
     const pool = this.#poolBytes();
     if (this.#told.isNew('pool', this.#ticks % 10 === 0, pool)) this.#reporter?.alloc({ poolBytes: bytes(pool) });
+  }
+
+  /** What no event tells of: domains whose agent has died, and those that write nonsense. */
+  #lookAfterDomains(): void {
+    for (const name of this.#service.collectLeft()) this.#mover.giveUpOn(name);
+    for (const domain of this.#service.domainNames) {
+      const violations = this.#service.violationsOf(domain);
+      if (!this.#told.isNew(`violations of ${domain}`, false, violations) || violations === 0) continue;
+      this.#log.warn({ domain, violations }, 'a domain has written what no agent writes; its link was made anew');
+    }
+  }
+
+  /** The budgets as they stand, for a successor of this back end. */
+  #writeLimits(): void {
+    const limits = this.#service.domainNames.map((name) => this.#mover.limitOf(name)!);
+    if (!this.#told.isNew('limits', false, ...limits)) return;
+    const file = this.#service.files.budgets;
+    const text = JSON.stringify(Object.fromEntries(this.#service.domainNames.map((name, at) => [name, limits[at]])));
+    fs.writeFileSync(`${file}.new`, text, { mode: 0o600 });
+    fs.renameSync(`${file}.new`, file);
+  }
+
+  #readLimits(): Record<string, number> {
+    try {
+      return JSON.parse(fs.readFileSync(this.#service.files.budgets, 'utf8')) as Record<string, number>;
+    } catch {
+      return {}; // it died before it had written any: those of the configuration hold
+    }
   }
 
   /** Free and offered memory: what belongs to no domain. */
@@ -272,6 +311,7 @@ export class BackendAgent {
           offered_bytes: of(STATE.offered),
           leased_bytes: of(STATE.leased) + of(STATE.leasedRevocable) + of(STATE.split) + of(STATE.splitting),
           stuck: this.#mover.isStuck(name),
+          violations: this.#service.violationsOf(name),
         };
       }),
       sizing: this.#sizing && {

@@ -69,6 +69,7 @@ export class BudgetMover {
   readonly #domains: readonly Domain[];
   readonly #conduct;
   readonly #stuckRule: StuckRule;
+  readonly #awaited: Set<string>;
   #waiting: Waiting | undefined;
   #nextId = 1;
   #punchAsked = 0;
@@ -81,6 +82,10 @@ export class BudgetMover {
     readonly claimedBytes: (domain: string) => number;
     readonly clock: Clock;
     readonly onOutcome: (text: string) => void;
+    /** Limits that a predecessor had agreed on, where there was one. */
+    readonly limits?: Readonly<Record<string, number>>;
+    /** Domains whose limits may be others than that: nothing moves until they have reported, or are gone for good. */
+    readonly awaited?: readonly string[];
   }) {
     const { policy, domains } = options.config;
     this.#config = options.config;
@@ -89,6 +94,7 @@ export class BudgetMover {
     this.#claimedBytes = options.claimedBytes;
     this.#clock = options.clock;
     this.#onOutcome = options.onOutcome;
+    this.#awaited = new Set(options.awaited);
     this.#conduct = createConductTable(domains.length);
     this.#stuckRule = {
       ...DEFAULT_STUCK_RULE,
@@ -112,6 +118,7 @@ export class BudgetMover {
   report(domain: string, { usedBytes, limitBytes, wantedBytes, pressured }: Report): void {
     const known = this.#find(domain);
     if (!known) return;
+    this.#awaited.delete(domain);
     known.used = size(usedBytes, known.used);
     known.wanted = size(wantedBytes, 0);
     // The limit is what was agreed; an agent that has restarted says where its budget really stands.
@@ -138,6 +145,11 @@ export class BudgetMover {
     this.#waiting?.asked.delete(domain);
   }
 
+  /** The domain's agent is dead, and so is the last word about its limit. */
+  giveUpOn(domain: string): void {
+    this.#awaited.delete(domain);
+  }
+
   limitOf(domain: string): number | undefined {
     return this.#find(domain)?.limit;
   }
@@ -159,7 +171,7 @@ export class BudgetMover {
   tick(): void {
     const now = this.#clock.monotonicMicros();
     if (this.#waiting) this.#finish(this.#waiting, now);
-    else this.#begin(now);
+    else if (this.#awaited.size === 0) this.#begin(now);
   }
 
   #begin(now: number): void {

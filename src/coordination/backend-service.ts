@@ -105,6 +105,11 @@ export class BackendService {
     return this.#pairs.map(({ name }) => name);
   }
 
+  /** Whether the domain has an agent that runs, connected or not. */
+  isAlive(domain: string): boolean {
+    return anyoneHolds(this.files.domain(domain));
+  }
+
   isConnected(domain: string): boolean {
     return this.#pair(domain).connected !== undefined;
   }
@@ -159,6 +164,11 @@ export class BackendService {
     });
   }
 
+  /** What a domain has written into its control file that no honest front end writes, since the start. */
+  violationsOf(domain: string): number {
+    return this.#plane!.violationsOf(this.#pairs.findIndex(({ name }) => name === domain));
+  }
+
   /** Gives memory of free chunks back to the system, so that it can become somebody's private budget. */
   punch(chunks: number): void {
     this.#plane!.send({ kind: 'punch', count: chunks });
@@ -180,17 +190,19 @@ export class BackendService {
       for (const { connected } of this.#pairs) connected?.destroy();
     });
     await this.#plane?.stop();
-    fs.rmSync(this.files.backendSocket, { force: true });
-    // Whoever still uses the arena goes on, and the next back end takes it up.
-    const inUse = this.#pairs.some(({ name }) => anyoneHolds(this.files.domain(name)));
-    if (!inUse) {
-      this.#machine?.arena.remove();
-      for (const name of ['backendBell', 'keep', 'arenaInfo', 'owners'] as const) {
-        fs.rmSync(this.files[name], { force: true });
-      }
-    }
+    if (this.#machine) this.#removeFiles(this.#machine);
     if (this.#keepFd >= 0) fs.closeSync(this.#keepFd);
     if (this.#lockFd >= 0) fs.closeSync(this.#lockFd);
+  }
+
+  /** Whoever still uses the arena goes on, and the next back end takes it up: then all but the socket stays. */
+  #removeFiles({ arena }: BackendArena): void {
+    fs.rmSync(this.files.backendSocket, { force: true });
+    if (this.#pairs.some(({ name }) => anyoneHolds(this.files.domain(name)))) return;
+    arena.remove();
+    for (const name of ['backendBell', 'keep', 'arenaInfo', 'owners', 'budgets'] as const) {
+      fs.rmSync(this.files[name], { force: true });
+    }
   }
 
   #pair(domain: string): PairFile {

@@ -41,9 +41,9 @@ export function withdrawFromOthers(
   let withdrawn = 0;
   for (let chunk = 0; chunk < books.chunkCount && withdrawn < most; chunk++) {
     const id = books.ownerOf(chunk);
-    if (id < 0 || id === except) continue;
-    const { ledger, limits } = pairs[id]!;
-    if (books.heldBy(id) > limits.floorChunks && withdrawOffer(books, ledger, chunk)) withdrawn++;
+    const pair = pairs[id];
+    if (!pair || id === except) continue;
+    if (books.heldBy(id) > pair.limits.floorChunks && withdrawOffer(books, pair.ledger, chunk)) withdrawn++;
   }
   return withdrawn;
 }

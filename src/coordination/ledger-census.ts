@@ -26,8 +26,9 @@ export class LedgerCensus {
     counts.fill(0);
     for (let chunk = 0; chunk < this.#books.chunkCount; chunk++) {
       const id = this.#books.ownerOf(chunk);
-      if (id < 0) continue;
-      const at = id * STATES + stateOf(this.#pairs[id]!.ledger.peek(chunk));
+      const pair = this.#pairs[id];
+      if (!pair) continue; // nobody's, or of a pair that is still to be added
+      const at = id * STATES + stateOf(pair.ledger.peek(chunk));
       counts[at] = counts[at]! + 1;
     }
   }

@@ -4,6 +4,7 @@ import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads';
 import type { Geometry } from '../control/layout.ts';
 import type { ArenaSource } from '../platforms/arena/arena-file.ts';
 import type { PairLimits } from './pair-limits.ts';
+import { MAX_PAIRS } from './sources.ts';
 
 /**
  * The fast plane's thread, seen from the main thread. The worker blocks in the doorbell and has no event loop to speak
@@ -62,6 +63,8 @@ export interface PlaneData {
   /** Words: 0 stop, 1 commands waiting, 2 ready. */
   readonly control: SharedArrayBuffer;
   readonly figures: SharedArrayBuffer;
+  /** What each pair has written that no honest front end writes. */
+  readonly violations: SharedArrayBuffer;
 }
 
 export const PLANE_CONTROL = { stop: 0, commands: 1, ready: 2 } as const;
@@ -89,6 +92,7 @@ export class PlaneThread {
   readonly #ring: () => void;
   readonly #control = new Int32Array(new SharedArrayBuffer(16));
   readonly #figures = new Float64Array(new SharedArrayBuffer(8 * PLANE_FIGURES.length));
+  readonly #violations = new Int32Array(new SharedArrayBuffer(4 * MAX_PAIRS));
   readonly #channel = new MessageChannel();
   #worker: Worker | undefined;
   #ended: Promise<number> | undefined;
@@ -108,6 +112,7 @@ export class PlaneThread {
       port,
       control: this.#control.buffer as SharedArrayBuffer,
       figures: this.#figures.buffer as SharedArrayBuffer,
+      violations: this.#violations.buffer as SharedArrayBuffer,
     };
     const worker = new Worker(new URL(`./plane-worker${extension}`, import.meta.url), {
       workerData: data,
@@ -140,6 +145,11 @@ export class PlaneThread {
 
   figure(name: PlaneFigure): number {
     return this.#figures[PLANE_FIGURES.indexOf(name)]!;
+  }
+
+  /** Of a back end's thread: see `BackendPlane.violationsOf`. */
+  violationsOf(pair: number): number {
+    return this.#violations[pair]!;
   }
 
   async stop(): Promise<void> {

@@ -21,9 +21,16 @@ import { SOURCE_BACKEND } from './sources.ts';
 
 /** The fast plane's thread: sets a plane up, then loops until it is told to stop. See plane-thread.ts. */
 
-const { start, port, control: controlBuffer, figures: figureBuffer } = workerData as PlaneData;
+const {
+  start,
+  port,
+  control: controlBuffer,
+  figures: figureBuffer,
+  violations: violationBuffer,
+} = workerData as PlaneData;
 const control = new Int32Array(controlBuffer);
 const figures = new Float64Array(figureBuffer);
+const violations = new Int32Array(violationBuffer);
 const set = (name: (typeof PLANE_FIGURES)[number], value: number): void => {
   figures[PLANE_FIGURES.indexOf(name)] = value;
 };
@@ -123,6 +130,7 @@ function backendLoop(begin: PlaneStart & { role: 'backend' }): Loop {
         set(name, plane.stats[name]);
       }
       set('scrubbedBytes', plane.stats.scrubbedBytes);
+      for (let pair = 0; pair < ringers.length; pair++) violations[pair] = plane.violationsOf(pair);
       set('freeChunks', plane.books.freeChunks);
       set('presentChunks', plane.books.presentChunks);
       set('punchedChunks', punched);

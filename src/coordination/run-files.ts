@@ -12,6 +12,7 @@ import { MemtideError } from '../errors.ts';
  *   backend.bell       the back end's doorbell: one page for the futex, or a named pipe
  *   keep               named pipe that everybody holds open: the huge-page mount lives until the last one ends
  *   arena.json         where the arena is, and what a successor of the back end must agree with
+ *   budgets.json       the domains' budgets as they were last agreed on, for a successor of the back end
  *   owners             whose each chunk is: written by the back end, mapped read-only by everybody else
  *   domains/NAME/
  *     control          the control file of the pair
@@ -43,6 +44,9 @@ export class RunFiles {
   }
   get arenaInfo(): string {
     return path.join(this.directory, 'arena.json');
+  }
+  get budgets(): string {
+    return path.join(this.directory, 'budgets.json');
   }
   get owners(): string {
     return path.join(this.directory, 'owners');
