@@ -19,7 +19,8 @@ import type { Claimed, Refusal } from '../platforms/contracts.ts';
 import { type BurstStages, TIERS } from '../records.ts';
 import { bytes as asBytes, type Bytes } from '../units.ts';
 import { AgentSocket } from './agent-socket.ts';
-import { BorrowRefused } from './borrow-refused.ts';
+import { Asking } from './asking.ts';
+import { BorrowRefused, refusalOf } from './borrow-refused.ts';
 import { Lease, type LeaseOwner, type ReclaimRequest } from './lease.ts';
 import { LeaseWindows } from './lease-windows.ts';
 
@@ -151,9 +152,13 @@ export class Connection implements LeaseOwner {
   borrowSync(byteLength: number, options: BorrowOptions = {}): Lease {
     const lease = this.tryBorrow(byteLength, options);
     if (lease) return lease;
-    const started = monotonicMicros();
-    const answer = this.#slot.askBlocking(this.#missing(byteLength), options.deadline ?? DEFAULT_DEADLINE_MILLIS);
-    return this.#settle(byteLength, options, started, answer);
+    const asking = new Asking(options.deadline ?? DEFAULT_DEADLINE_MILLIS);
+    for (;;) {
+      asking.chunks = this.#missing(byteLength);
+      const answer = this.#slot.askBlocking(asking.chunks, asking.leftMillis);
+      const settled = this.#settle(byteLength, options, asking, answer);
+      if (settled) return settled;
+    }
   }
 
   /** Ends the connection: all leases end, and their memory goes back. */
@@ -184,37 +189,44 @@ export class Connection implements LeaseOwner {
   }
 
   async #borrowFromPeers(byteLength: number, options: BorrowOptions): Promise<Lease> {
-    const started = monotonicMicros();
+    const asking = new Asking(options.deadline ?? DEFAULT_DEADLINE_MILLIS);
     // Waiting its turn behind another request, this one may have become easy to serve.
     const lease = this.tryBorrow(byteLength, options);
     if (lease) return lease;
-    const answer = await this.#slot.ask(this.#missing(byteLength), options.deadline ?? DEFAULT_DEADLINE_MILLIS);
-    return this.#settle(byteLength, options, started, answer);
+    for (;;) {
+      asking.chunks = this.#missing(byteLength);
+      const answer = await this.#slot.ask(asking.chunks, asking.leftMillis);
+      const settled = this.#settle(byteLength, options, asking, answer);
+      if (settled) return settled;
+    }
   }
 
   /** Chunks to ask the back end for: what is there already need not be found. */
   #missing(byteLength: number): number {
-    return this.#space.missingChunks(this.#space.chunksFor(byteLength));
+    return Math.max(1, this.#space.missingChunks(this.#space.chunksFor(byteLength)));
   }
 
-  /** Turns an answer into a lease or a refusal. */
-  #settle(byteLength: number, options: BorrowOptions, started: number, answer: Answer | undefined): Lease {
+  /**
+   * Turns an answer into a lease or a refusal. What there is to claim may have changed meanwhile, either way: it is taken
+   * whatever the answer, and where less is missing now there may be time to ask again.
+   * @returns undefined to ask again.
+   */
+  #settle(byteLength: number, options: BorrowOptions, asking: Asking, answer: Answer | undefined): Lease | undefined {
     const answeredAt = monotonicMicros();
-    const waitedMillis = (answeredAt - started) / 1000;
+    const waitedMillis = (answeredAt - asking.started) / 1000;
     if (!answer) throw new BorrowRefused(byteLength, 'peer-gone', waitedMillis);
     const { status, decideMicros, releaseMicros } = answer;
-    if (status !== GIVEN.ok) {
-      const refusal = status === GIVEN.ceiling ? 'ceiling' : status === GIVEN.deadline ? 'deadline' : 'pool-empty';
-      throw new BorrowRefused(byteLength, refusal, waitedMillis);
-    }
     const claimed = this.#space.claim(byteLength, options.revocable === true);
-    if (!claimed) throw new BorrowRefused(byteLength, 'pool-empty', waitedMillis);
-    const notifyMicros = Math.max(0, answeredAt - started - decideMicros - releaseMicros);
+    if (!claimed) {
+      if (asking.leftMillis > 0 && (status === GIVEN.ok || this.#missing(byteLength) < asking.chunks)) return undefined;
+      throw new BorrowRefused(byteLength, refusalOf(status), waitedMillis);
+    }
+    const notifyMicros = Math.max(0, answeredAt - asking.started - decideMicros - releaseMicros);
     return this.#lease(
       claimed,
       byteLength,
       options,
-      started,
+      asking.started,
       { notifyMicros, decideMicros, releaseMicros },
       answeredAt,
     );

@@ -122,7 +122,7 @@ test('a session that goes on is nobody else’s, and one that ended while the ag
     const others = await Promise.all([1, 2, 3].map(() => connect({ domain: 'cluster', runDir })));
     try {
       assert.ok(others.every(({ session }) => session !== memory.session));
-      const lease = await others[0]!.borrow(100 * MIB, { deadline: 10_000 });
+      const lease = await others[0]!.borrow(64 * MIB, { deadline: 10_000 });
       assert.ok(lease.view.every((byte) => byte === 0));
     } finally {
       for (const other of others) await other.close();
