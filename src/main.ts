@@ -177,16 +177,22 @@ program
   .command('bench')
   .description('measure inter-domain memory against local allocations on this machine')
   .option('--quick', 'fewer rounds: at most 45 seconds')
+  .option('--curve', 'burst latency against idle memory, beside the static split, on each recording that ships')
   .option('--json', 'the rows, for programs')
-  .addHelpText('after', '\nExamples:\n  $ memtide bench --quick\n  $ memtide bench --json > bench.json')
+  .addHelpText(
+    'after',
+    `
+Examples:
+  $ memtide bench --quick
+  $ memtide bench --json > bench.json
+  $ memtide bench --curve --quick         how much idle memory buys which latency, in a minute`,
+  )
   .action((options) =>
-    run(async () =>
-      (await import('./commands/bench.ts')).benchCommand(
-        { quick: options.quick === true, json: options.json === true },
-        io,
-        mainModule,
-      ),
-    ),
+    run(async () => {
+      const how = { quick: options.quick === true, json: options.json === true };
+      if (options.curve) return (await import('./commands/bench-curve.ts')).benchCurveCommand(how, io);
+      return (await import('./commands/bench.ts')).benchCommand(how, io, mainModule);
+    }),
   );
 
 program

@@ -10,7 +10,7 @@ const cache = z.enum(['hot', 'cold']);
 export type Cache = z.infer<typeof cache>;
 
 /** Everything about the machine that a latency depends on; what cannot be read is absent. */
-const environment = z.object({
+export const environment = z.object({
   date: z.iso.datetime(),
   cpu: z.string(),
   cores: count,

@@ -33,9 +33,13 @@ export function warningsOf(
       say(row, `took ${row.faults_p50} page faults: its memory was not mapped beforehand`);
   }
   if (!arena.huge) warnings.push(`the arena has base pages: ${arena.hugeReason ?? 'as configured'}`);
-  if (facts.load_1min > facts.cores * BUSY_SHARE)
-    warnings.push(
-      `the machine was busy before the bench began (load ${facts.load_1min.toFixed(2)} on ${facts.cores} CPUs)`,
-    );
+  const busy = busyWarning(facts);
+  if (busy !== undefined) warnings.push(busy);
   return warnings;
+}
+
+/** @returns nothing on a quiet machine. */
+export function busyWarning({ load_1min, cores }: Pick<MachineFacts, 'load_1min' | 'cores'>): string | undefined {
+  if (load_1min <= cores * BUSY_SHARE) return undefined;
+  return `the machine was busy before the bench began (load ${load_1min.toFixed(2)} on ${cores} CPUs)`;
 }
