@@ -4,7 +4,7 @@ import { BorrowRefused, type Connection, openConnection } from '../../../client/
 import { openControlFile } from '../../../control/control-file.ts';
 import { STATE } from '../../../control/layout.ts';
 import { Ledger } from '../../../control/ledger.ts';
-import type { ArenaFacts } from '../../../coordination/backend-service.ts';
+import type { ArenaFacts } from '../../../coordination/backend-arena.ts';
 import { RunFiles } from '../../../coordination/run-files.ts';
 import type { Bytes } from '../../../units.ts';
 import type { HostStart } from '../bench-host.ts';
@@ -102,9 +102,21 @@ export class CurveMachine implements BurstMemory {
     await this.untilAtRest([...reserves, ...offers].reduce((sum, bytes) => sum + bytes, 0));
   }
 
-  /** Waits until the donor's cache has everything but what is set aside. */
+  /** Waits until what is set aside is there to be claimed again, and the donor's cache has everything else. */
   async untilAtRest(setAsideBytes: number): Promise<void> {
-    await this.#until('the donor to hold the rest', () => this.idleBytes() <= setAsideBytes);
+    await this.#until('memory to come to rest', () => {
+      const idle = this.idleBytes();
+      return idle <= setAsideBytes && idle === this.#claimableBytes();
+    });
+  }
+
+  #claimableBytes(): number {
+    let claimable = 0;
+    for (const [domain] of BURSTING.entries()) {
+      this.#ledgers[domain]!.countAll(this.#counts);
+      claimable += this.#counts[STATE.reserved]! + this.#counts[STATE.offered]!;
+    }
+    return claimable * CHUNK_BYTES;
   }
 
   take(domain: number, byteLength: number): Burst {

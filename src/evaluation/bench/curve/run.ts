@@ -35,6 +35,8 @@ export interface CurveOptions {
   readonly recordings?: readonly Recording[];
   /** Bursts of one point. Default: enough for p99. */
   readonly bursts?: number;
+  /** Longer quiet is cut to this. Default: by `quick`. */
+  readonly gapMillis?: number;
 }
 
 /** Of each domain, at most: a round of the largest then fits into any machine that memtide is for. */
@@ -43,7 +45,7 @@ const PEAK_BYTES = { quick: 128 * MIB, full: 256 * MIB };
 const SHARE_OF_MEMORY = 1 / 5;
 /** p99 has something to stand on. */
 const BURSTS = 1000;
-/** Longer quiet is cut to this. Recordings have a sample each 10 ms. */
+/** Recordings have a sample each 10 ms. */
 const GAP_MILLIS = { quick: 1, full: 10 };
 const LOCAL_SAMPLES = 1000;
 const SMALLEST_BYTES = CHUNK_BYTES;
@@ -54,7 +56,7 @@ export async function runCurve(options: CurveOptions): Promise<CurveResult> {
   const facts = machineFacts();
   const length = quick ? 'quick' : 'full';
   const peakBytes = roundDown(Math.min(PEAK_BYTES[length], memoryBytes * SHARE_OF_MEMORY), CHUNK_BYTES);
-  const gapMillis = GAP_MILLIS[length];
+  const gapMillis = options.gapMillis ?? GAP_MILLIS[length];
   const studies = (options.recordings ?? (await readShipped())).map((recording) =>
     plan(recording, peakBytes, gapMillis, options),
   );
