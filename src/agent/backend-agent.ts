@@ -1,8 +1,10 @@
 import fs from 'node:fs';
 import os from 'node:os';
 import { systemClock } from '../clock.ts';
-import type { Config } from '../config/schema.ts';
-import { governedBytes } from '../config/total.ts';
+import { crossChecks } from '../config/cross-checks.ts';
+import { showPath } from '../config/path-text.ts';
+import type { Config, DomainConfig } from '../config/schema.ts';
+import { governedBytes, privateFloorMib } from '../config/total.ts';
 import { STATE } from '../control/layout.ts';
 import { leftArena } from '../coordination/arena-info.ts';
 import { BackendService } from '../coordination/backend-service.ts';
@@ -10,9 +12,11 @@ import { RunFiles } from '../coordination/run-files.ts';
 import { type BurstInterval, jointNeedOfBursts } from '../policy/joint-need.ts';
 import { type Sizing, sizeIdle } from '../policy/sizing.ts';
 import { MachineSource } from '../pressure/machine-source.ts';
+import type { Mode } from '../records.ts';
 import type { Reporter } from '../telemetry/reporter.ts';
 import { Telemetry } from '../telemetry/telemetry.ts';
 import { type Bytes, bytes, MIB, mebibytes } from '../units.ts';
+import type { CommandedBackend, DomainLimits } from './backend-commands.ts';
 import { BudgetMover } from './budget-mover.ts';
 import { Changes } from './changes.ts';
 import type { Log } from './log.ts';
@@ -38,11 +42,15 @@ const NO_CLAIM: Claimant = { heldChunks: 0, floorChunks: 0, weight: 0 };
  * The agent of the control domain: owns the arena, lets the domains' agents in, divides the pool into offers, moves
  * private budgets between domains, and hosts the broker.
  */
-export class BackendAgent {
+export class BackendAgent implements CommandedBackend {
   readonly #config: Config;
   readonly #runDir: string;
   readonly #log: Log;
   readonly #stopped: () => void;
+  /** As configured, and as commanded since. */
+  readonly #domains: DomainConfig[];
+  /** Domains whose agent has joined and has yet to hear its limits: it may have others from the last back end. */
+  readonly #unheard = new Set<string>();
   readonly #counts = new Int32Array(16);
   /** Chunks of each domain as of the last tick: offered to it, and held by it. */
   readonly #offered: Int32Array;
@@ -68,6 +76,7 @@ export class BackendAgent {
     this.#runDir = options.runDir;
     this.#log = options.log;
     this.#stopped = options.stopped;
+    this.#domains = [...options.config.domains];
     this.#offered = new Int32Array(options.config.domains.length);
     this.#claimed = new Int32Array(options.config.domains.length);
   }
@@ -102,6 +111,7 @@ export class BackendAgent {
       })),
       onCall: (domain, call) => {
         if (call.op === 'report') {
+          if (this.#unheard.delete(domain)) this.#tellLimits(domain);
           this.#mover.report(domain, call);
           if (call.pressured) {
             this.#count();
@@ -113,6 +123,7 @@ export class BackendAgent {
       onDomain: (domain, connected) => {
         this.#log.info({ domain }, connected ? 'a domain has joined' : 'a domain has left');
         if (!connected) this.#mover.forget(domain);
+        else this.#unheard.add(domain);
       },
       status: () => this.#status(),
       ...this.#brokerUrl(),
@@ -158,6 +169,38 @@ export class BackendAgent {
     await this.#telemetry?.stop();
   }
 
+  setMode(mode: Mode): void {
+    this.#service.setMode(mode);
+    this.#telemetry.announce({ mode });
+    this.#log.info({ mode }, 'the mode was changed by a command');
+    this.#offer();
+  }
+
+  setLimits(domain: string, change: Partial<DomainLimits>): DomainLimits {
+    const at = this.#domains.findIndex(({ name }) => name === domain);
+    if (at < 0) throw new Error(`domain: no such domain; known: ${this.#service.domainNames.join(', ')}`);
+    const changed = { ...this.#domains[at]!, ...change };
+    const domains = this.#domains.with(at, changed);
+    // Without total_mib: it was chosen so that what was configured fits, and must fit what is commanded too.
+    const total_mib = this.#config.total_mib ?? Math.floor(this.#total / MIB);
+    const [wrong] = crossChecks({ ...this.#config, total_mib, domains });
+    if (wrong) throw new Error(`${showPath(wrong.path)}: ${wrong.message}`);
+    this.#domains[at] = changed;
+    this.#mover.bound(domain, mebibytes(privateFloorMib(changed)), mebibytes(changed.ceiling_mib));
+    this.#tellLimits(domain);
+    this.#offer();
+    const { floor_mib, ceiling_mib } = changed;
+    this.#log.info({ domain, floor_mib, ceiling_mib }, 'limits were changed by a command');
+    return { floor_mib, ceiling_mib };
+  }
+
+  /** To a domain's agent, which enforces them on its programs. */
+  #tellLimits(domain: string): void {
+    const now = this.#domains.find(({ name }) => name === domain)!;
+    const floorBytes = mebibytes(privateFloorMib(now));
+    this.#service.tell(domain, { notice: 'limits', floorBytes, ceilingBytes: mebibytes(now.ceiling_mib) });
+  }
+
   async #startTelemetry(): Promise<void> {
     this.#telemetry = new Telemetry({
       config: this.#config,
@@ -169,6 +212,7 @@ export class BackendAgent {
         arch: process.arch,
         mode: this.#config.mode,
       },
+      commands: async () => (await import('./backend-commands.ts')).backendCommands(this),
       embedded: 'host',
       clock: systemClock,
       procRoot: '/proc',
@@ -245,7 +289,8 @@ export class BackendAgent {
    */
   #offer(): void {
     const { chunkBytes } = this.#service;
-    const { domains, mode } = this.#config;
+    const { mode } = this.#service;
+    const domains = this.#domains;
     const limits = domains.map((domain) => arenaLimits(domain, this.#mover.limitOf(domain.name)!, chunkBytes));
     const claimants = domains.map(({ name }, at): Claimant => {
       if (mode !== 'hypervisor' || !this.#service.isConnected(name)) return NO_CLAIM;
@@ -295,7 +340,7 @@ export class BackendAgent {
     this.#count();
     const { chunkBytes } = this.#service;
     return {
-      mode: this.#config.mode,
+      mode: this.#service.mode,
       total_bytes: this.#total,
       pool_bytes: this.#poolBytes(),
       arena: this.#service.arenaFacts,

@@ -38,8 +38,8 @@ export interface BudgetHost {
 
 interface Domain {
   readonly name: string;
-  readonly floor: Bytes;
-  readonly ceiling: Bytes;
+  floor: Bytes;
+  ceiling: Bytes;
   limit: number;
   used: number;
   wanted: number;
@@ -148,6 +148,12 @@ export class BudgetMover {
   /** The domain's agent is dead, and so is the last word about its limit. */
   giveUpOn(domain: string): void {
     this.#awaited.delete(domain);
+  }
+
+  /** How far a domain's budget may be moved from now on. */
+  bound(domain: string, floor: Bytes, ceiling: Bytes): void {
+    const known = this.#find(domain);
+    if (known) Object.assign(known, { floor, ceiling });
   }
 
   limitOf(domain: string): number | undefined {

@@ -10,21 +10,23 @@ import { BurstBook } from '../latency/burst-book.ts';
 import { probeLocal, probeRefusal } from '../latency/local-probe.ts';
 import { type BudgetChoice, chooseBudget } from '../platforms/budget/choose.ts';
 import type { BudgetState } from '../platforms/budget/contracts.ts';
-import { NO_DEMAND, observeDraw, watermarksFor } from '../policy/watermarks.ts';
 import type { BurstEvent } from '../pressure/burst-detector.ts';
 import { MachineSource } from '../pressure/machine-source.ts';
-import { type PsiWatch, watchPsi } from '../pressure/psi-watch.ts';
 import { Sampler } from '../pressure/sampler.ts';
 import { DEFAULT_SAMPLING_RATE } from '../pressure/sampling-rate.ts';
 import { systemTimer } from '../pressure/timer.ts';
-import type { BurstRecord, PressureSample } from '../records.ts';
+import type { BurstRecord, LocalProbe, PressureSample } from '../records.ts';
 import type { Reporter } from '../telemetry/reporter.ts';
 import { Telemetry } from '../telemetry/telemetry.ts';
-import { bytes, MIB, mebibytes, micros } from '../units.ts';
+import { type Bytes, bytes, MIB, mebibytes, micros } from '../units.ts';
 import { Changes } from './changes.ts';
+import type { CommandedDomain } from './domain-commands.ts';
 import { DomainSource } from './domain-source.ts';
 import type { Log } from './log.ts';
+import { answerProgram } from './programs.ts';
+import { ReserveKeeper } from './reserve-keeper.ts';
 import { reserveRule, schedulingOf } from './settings.ts';
+import { type StallWatch, watchStalls } from './stall-watch.ts';
 import { VERSION } from './version.ts';
 
 /** How often the slow plane looks after things that no event tells; a little less than the sampling interval. */
@@ -41,7 +43,7 @@ const PROGRAM_HEADROOM = 32 * MIB;
  * serves its applications, and tells what happened. The fast plane works by itself in its own thread; nothing here is on
  * the way of a burst.
  */
-export class DomainAgent {
+export class DomainAgent implements CommandedDomain {
   readonly #config: Config;
   readonly #name: string;
   readonly #settings: Config['domains'][number];
@@ -54,12 +56,10 @@ export class DomainAgent {
   #telemetry: Telemetry | undefined;
   #reporter: Reporter | undefined;
   #sampler: Sampler | undefined;
-  #psi: PsiWatch | undefined;
+  #stalls: StallWatch | undefined;
   #book!: BurstBook;
   #nextTickMicros = 0;
-  #demand = NO_DEMAND;
-  #drawn = 0;
-  #sizedReserveBytes: number | undefined;
+  #reserve!: ReserveKeeper;
   #bursting = false;
   #ticks = 0;
   #last: PressureSample | undefined;
@@ -118,7 +118,7 @@ export class DomainAgent {
     this.#log.info({ enforced_by: this.#choice.budget.enforcedBy, reason: this.#choice.reason }, 'budget');
     this.#book = new BurstBook({
       domain: this.#name,
-      mode: this.#front.welcome.mode,
+      mode: () => this.#front.mode,
       clock: systemClock,
       probeGapMicros: this.#config.latency.probe_min_gap_s * 1e6,
       smallestBytes: this.#config.latency.min_burst_kib * 1024,
@@ -126,6 +126,9 @@ export class DomainAgent {
       probe: probeLocal,
       onRecord: (record) => this.#recorded(record),
     });
+    const rule = reserveRule(this.#front.chunkBytes, this.#config.policy.step_cap_mib * MIB);
+    const { reserve_mib } = this.#settings;
+    this.#reserve = new ReserveKeeper(this.#front.chunkBytes, rule, reserve_mib && reserve_mib * MIB);
     await this.#startTelemetry();
     await this.#startSampling();
     this.#keepReserve();
@@ -144,11 +147,32 @@ export class DomainAgent {
 
   async stop(): Promise<void> {
     this.#sampler?.stop();
-    this.#psi?.stop();
+    this.#stalls?.stop();
     this.#book?.flush();
     await this.#telemetry?.stop();
     this.#choice?.budget.close();
     await this.#front?.stop();
+  }
+
+  probe(byteLength: Bytes): LocalProbe {
+    const reason = probeRefusal(byteLength, this.#room());
+    return reason === undefined ? probeLocal(byteLength) : { kind: 'skipped', reason };
+  }
+
+  mark(label: string | undefined): void {
+    this.#reporter?.mark('command', label);
+  }
+
+  fixReserve(mib: number | undefined): void {
+    const { ceiling } = this.#choice.budget.limits;
+    const most = Math.max(0, ceiling - this.#budget.limit);
+    if (mib !== undefined && mib * MIB > most) {
+      throw new Error(
+        `reserve_mib: found ${mib}; accepted: at most ${Math.floor(most / MIB)}, which the ceiling leaves`,
+      );
+    }
+    this.#reserve.fixedBytes = mib === undefined ? undefined : mib * MIB;
+    this.#keepReserve();
   }
 
   async #startTelemetry(): Promise<void> {
@@ -161,9 +185,10 @@ export class DomainAgent {
         node: process.version,
         kernel: os.release(),
         arch: process.arch,
-        mode: this.#front.welcome.mode,
+        mode: this.#front.mode,
         enforced_by: this.#choice.budget.enforcedBy,
       },
+      commands: async () => (await import('./domain-commands.ts')).domainCommands(this),
       embedded: { join: brokerUrl ?? 'mqtt://127.0.0.1:1883' },
       clock: systemClock,
       procRoot: '/proc',
@@ -173,8 +198,9 @@ export class DomainAgent {
   }
 
   async #startSampling(): Promise<void> {
-    const { sample_hz, burst_sample_hz, psi, psi_stall_ms, psi_window_ms } = this.#config.pressure;
-    const source = new DomainSource(new MachineSource({ clock: systemClock }), () => this.#use());
+    const { sample_hz, burst_sample_hz, psi } = this.#config.pressure;
+    const machine = new MachineSource({ clock: systemClock, psi: psi !== 'off' });
+    const source = new DomainSource(machine, () => this.#use());
     this.#sampler = new Sampler({
       source,
       clock: systemClock,
@@ -193,16 +219,7 @@ export class DomainAgent {
       onEvent: (event) => this.#sensed(event),
     });
     this.#sampler.start();
-    if (psi !== 'trigger') return;
-    this.#psi = await watchPsi({
-      path: '/proc/pressure/memory',
-      stallShare: psi_stall_ms / psi_window_ms,
-      onStall: () => this.#keepReserve(true),
-      onLost: (reason) => this.#log.warn({ reason }, 'pressure is no longer watched by the kernel'),
-      clock: systemClock,
-      timer: systemTimer,
-    });
-    if (this.#psi.reason !== undefined) this.#log.info({ method: this.#psi.method }, this.#psi.reason);
+    this.#stalls = await watchStalls(this.#config.pressure, () => this.#keepReserve(true), this.#log);
   }
 
   /** The domain's use: what its programs hold and what its applications lease. */
@@ -233,7 +250,7 @@ export class DomainAgent {
   #sensed(event: BurstEvent): void {
     if (event.kind === 'start') {
       this.#bursting = true;
-      this.#drawn = Math.max(this.#drawn, event.forecastBytes);
+      this.#reserve.draw(event.forecastBytes);
       this.#keepReserve();
     } else if (event.kind === 'end') {
       this.#bursting = false;
@@ -246,7 +263,7 @@ export class DomainAgent {
     this.#ticks++;
     if (this.#budget.processes > 0) this.#choice.budget.rebalance();
     this.#book.tick();
-    if (this.#drawn > 0) this.#keepReserve();
+    if (this.#reserve.hasNews) this.#keepReserve();
     const slow = this.#ticks % SLOW_TICKS === 0;
     this.#report(slow);
     this.#publish(slow);
@@ -254,19 +271,12 @@ export class DomainAgent {
     this.#budget = this.#choice.budget.state();
     this.#front.tick();
     this.#keepReserve();
+    const { mode } = this.#front;
+    if (this.#told.isNew('mode', false, mode)) this.#telemetry?.announce({ mode });
   }
 
-  /** Sets the reserve from what was drawn of late, from sizing, and from the configuration. */
   #keepReserve(urgent = false): void {
-    const { reserve_mib } = this.#settings;
-    const now = systemClock.monotonicMicros();
-    const rule = reserveRule(this.#front.chunkBytes, this.#config.policy.step_cap_mib * MIB);
-    this.#demand = observeDraw(this.#demand, this.#drawn, now, rule);
-    this.#drawn = 0;
-    const { target, high } = watermarksFor(this.#demand, now, rule);
-    const wanted =
-      reserve_mib === undefined ? Math.max(urgent ? high : target, this.#sizedReserveBytes ?? 0) : reserve_mib * MIB;
-    const chunks = this.#front.welcome.mode === 'split' ? 0 : Math.ceil(wanted / this.#front.chunkBytes);
+    const chunks = this.#reserve.targetChunks(systemClock.monotonicMicros(), this.#front.mode, urgent);
     if (chunks !== this.#front.reserveTarget) this.#front.setReserve(chunks);
   }
 
@@ -308,8 +318,10 @@ export class DomainAgent {
 
   #obey(notice: BackendNotice): void {
     if (notice.notice === 'reserve') {
-      this.#sizedReserveBytes = notice.bytes;
+      this.#reserve.sizedBytes = notice.bytes;
       this.#keepReserve();
+    } else if (notice.notice === 'limits') {
+      this.#choice.budget.limits = { floor: bytes(notice.floorBytes), ceiling: bytes(notice.ceilingBytes) };
     } else if (notice.notice === 'budget') {
       const { budget } = this.#choice;
       const before = budget.state().limit;
@@ -326,7 +338,7 @@ export class DomainAgent {
     if (call.op === 'burst') {
       const record = this.#book.add(call.burst);
       if (!record) return undefined;
-      this.#drawn = Math.max(this.#drawn, record.requestedBytes);
+      this.#reserve.draw(record.requestedBytes);
       this.#front.tell({
         op: 'burst',
         bytes: record.requestedBytes,
@@ -335,27 +347,13 @@ export class DomainAgent {
       });
       return undefined;
     }
-    if (call.op === 'program') return this.#program(call);
+    if (call.op === 'program') {
+      const reply = answerProgram(this.#choice.budget, call, this.#log);
+      this.#budget = this.#choice.budget.state();
+      return reply;
+    }
     if (call.op === 'status') return { ok: true, status: this.#status() };
     return { ok: false, error: `unknown op "${String((call as { op: unknown }).op).slice(0, 40)}"` };
-  }
-
-  #program({ pid, ended }: SessionCall & { op: 'program' }): SessionReply {
-    const { budget } = this.#choice;
-    if (ended === true) {
-      budget.removeProgram(pid);
-      this.#budget = budget.state();
-      return { ok: true, program: { limitBytes: budget.state().limit, enforcedBy: budget.enforcedBy } };
-    }
-    const added = budget.addProgram(pid);
-    this.#budget = budget.state();
-    if (!added.ok)
-      return { ok: false, error: added.reason, ...(added.remedy === undefined ? {} : { remedy: added.remedy }) };
-    this.#log.info({ pid }, 'a program runs under the budget');
-    return {
-      ok: true,
-      program: { limitBytes: budget.state().limit, enforcedBy: budget.enforcedBy, atTheLimit: budget.atTheLimit },
-    };
   }
 
   #recorded(record: BurstRecord): void {
@@ -373,7 +371,8 @@ export class DomainAgent {
       enforced_by: this.#choice.budget.enforcedBy,
       sessions: this.#front.sessions.liveSessions,
       reserve_target_bytes: this.#front.reserveTarget * this.#front.chunkBytes,
-      psi: this.#psi?.method ?? this.#config.pressure.psi,
+      psi: this.#stalls?.method,
+      psi_reason: this.#stalls?.reason,
       samples: cost.samples,
       sample_cpu_us: cost.samples === 0 ? 0 : cost.cpuMicros / cost.samples,
       telemetry: this.#telemetry?.status(),

@@ -1,5 +1,6 @@
 /** Rules that hold between keys. Pure: the schema turns what they find into issues, with the path of the key to change. */
-import { type Config, MAX_ARENA_MIB } from './schema.ts';
+import { MAX_ARENA_MIB } from './bounds.ts';
+import type { Config } from './schema.ts';
 import { leastMib, privateFloorMib } from './total.ts';
 
 export interface Violation {
@@ -66,7 +67,7 @@ function* pressureRules({ pressure }: Config): Generator<Violation> {
   if (burst_sample_hz < sample_hz) {
     yield violation(['pressure', 'burst_sample_hz'], `${burst_sample_hz}`, `at least sample_hz, ${sample_hz}`);
   }
-  if (psi === 'trigger' && psi_stall_ms > psi_window_ms) {
+  if (psi !== 'off' && psi_stall_ms > psi_window_ms) {
     yield violation(['pressure', 'psi_stall_ms'], `${psi_stall_ms}`, `at most psi_window_ms, ${psi_window_ms}`);
   }
 }

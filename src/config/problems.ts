@@ -1,6 +1,7 @@
 /** Turns what the schema refused into sentences: the path of the key, what was found, what is accepted, what was meant. */
 import type { z } from 'zod';
 import { nearest } from './nearest.ts';
+import { showPath, showValue } from './path-text.ts';
 import { acceptedForm, eachKey, type SchemaNode, schemaAt } from './reference.ts';
 
 type Path = ReadonlyArray<PropertyKey>;
@@ -30,27 +31,10 @@ function explainUnknownKey(parent: Path, key: string, root: SchemaNode): string 
   return `${path}: no such key; known here: ${siblings.join(', ')}`;
 }
 
-/** `domains[0].floor_mib`. Keys come from a file: those that are no plain words are quoted. */
-export function showPath(path: Path): string {
-  const text = path.reduce<string>((before, key) => {
-    if (typeof key === 'number') return `${before}[${key}]`;
-    const word = String(key);
-    const shown = /^[\w$-]{1,64}$/.test(word) ? word : showValue(word);
-    return before === '' ? shown : `${before}.${shown}`;
-  }, '');
-  return text === '' ? 'the configuration' : text;
-}
-
 function valueAt(input: unknown, path: Path): unknown {
   return path.reduce<unknown>((value, key) => {
     return typeof value === 'object' && value !== null && Object.hasOwn(value, key)
       ? (value as Record<PropertyKey, unknown>)[key]
       : undefined;
   }, input);
-}
-
-function showValue(value: unknown): string {
-  if (value === undefined) return 'nothing';
-  const text = JSON.stringify(value);
-  return text.length <= 60 ? text : `${text.slice(0, 57)}…`;
 }

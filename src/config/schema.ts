@@ -5,6 +5,7 @@
  */
 import { z } from 'zod';
 import { MODES } from '../records.ts';
+import { MAX_ARENA_MIB } from './bounds.ts';
 import { SLUG, SLUG_FORM, TOPIC_LEVELS, TOPIC_LEVELS_FORM } from './names.ts';
 
 /** Without user and password: an address with a secret in it would end in logs and birth messages. */
@@ -12,8 +13,6 @@ const BROKER_URL = /^mqtts?:\/\/[A-Za-z0-9.\-[\]:]+\/?$/;
 
 /** A TiB: larger than any board, small enough that byte counts stay exact. */
 const MAX_MIB = 1024 * 1024;
-/** A mapping of 5 GiB aborts Node when it is viewed; 3 GiB is fine. */
-export const MAX_ARENA_MIB = 3072;
 
 const slug = () => z.string().regex(SLUG, { error: SLUG_FORM }).meta({ form: SLUG_FORM });
 const whole = (min: number, max: number) => z.int().min(min).max(max);
@@ -76,14 +75,16 @@ const pressure = z.strictObject({
     .enum(['trigger', 'poll', 'off'])
     .default('trigger')
     .describe(
-      'How pressure stall information is read. A trigger sleeps until the kernel sees a stall; polling the same file fast starves triggers. PSI is the backstop: watermarks and rise rate come first.',
+      'How pressure stall information is read. trigger: the agent sleeps until the kernel sees a stall; poll: it reads the totals ten times a second; off: not at all, and reports carry no stalls. Polling the same file fast starves triggers. PSI is the backstop: watermarks and rise rate come first.',
     ),
   psi_stall_ms: whole(1, 10_000)
     .default(150)
-    .describe('Stall within one window that fires the trigger. At most the window.'),
+    .describe('Stall within one window that counts as pressure. At most the window.'),
   psi_window_ms: whole(500, 10_000)
     .default(2000)
-    .describe('Window of the trigger. Without CAP_SYS_RESOURCE the kernel accepts multiples of 2000 only.'),
+    .describe(
+      'Window in which stalls are added up. For a trigger the kernel accepts multiples of 2000 only without CAP_SYS_RESOURCE; 2000 is taken where it refuses.',
+    ),
 });
 
 const policy = z.strictObject({

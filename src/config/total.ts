@@ -1,7 +1,8 @@
 /** How much memory memtide governs when the configuration leaves it open. */
 import { EXIT, MemtideError } from '../errors.ts';
 import { type Bytes, bytes, formatBytes, MIB, mebibytes, roundDown } from '../units.ts';
-import { type Config, MAX_ARENA_MIB } from './schema.ts';
+import { MAX_ARENA_MIB } from './bounds.ts';
+import type { Config } from './schema.ts'; // the type alone: agents do without the schema
 
 /** Share of the free memory that is taken: the machine must stay usable, and what is free is partly its page cache. */
 const FREE_SHARE = 1 / 4;

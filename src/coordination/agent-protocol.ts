@@ -38,6 +38,8 @@ export type BackendReply =
 export type BackendNotice =
   /** How much reserve the joint distribution of all bursts asks of this domain. */
   | { readonly notice: 'reserve'; readonly bytes: number }
+  /** How far the budget may be moved from now on. */
+  | { readonly notice: 'limits'; readonly floorBytes: number; readonly ceilingBytes: number }
   /** The budget of the domain's programs is to change; donors do so before recipients are told. */
   | { readonly notice: 'budget'; readonly id: number; readonly changeBytes: number };
 

@@ -67,10 +67,12 @@ export class BackendService {
   #server: net.Server | undefined;
   #lockFd = -1;
   #keepFd = -1;
+  #mode: Mode;
 
   constructor(options: BackendOptions) {
     this.#options = options;
     this.files = new RunFiles(options.runDir);
+    this.#mode = options.mode;
   }
 
   async start(): Promise<void> {
@@ -142,7 +144,12 @@ export class BackendService {
     this.#plane!.send({ kind: 'pressured', id, pressured });
   }
 
+  get mode(): Mode {
+    return this.#mode;
+  }
+
   setMode(mode: Mode): void {
+    this.#mode = mode;
     this.#plane!.send({
       kind: 'mode',
       split: mode === 'split',
@@ -293,7 +300,7 @@ export class BackendService {
         arena: this.#machine!.arena.source,
         geometry: this.geometry,
         scheduling: this.#options.scheduling,
-        split: this.#options.mode === 'split',
+        split: this.#mode === 'split',
         stuckBackoffMicros: this.#options.stuckBackoffMillis * 1000,
       },
       this.#ringer(doorbell),
@@ -368,7 +375,7 @@ export class BackendService {
       arena: this.#machine!.arena.source,
       geometry: this.geometry,
       doorbell: this.#options.doorbell,
-      mode: this.#options.mode,
+      mode: this.#mode,
       limits,
       ...(this.#options.brokerUrl === undefined ? {} : { brokerUrl: this.#options.brokerUrl }),
     };

@@ -3,10 +3,11 @@ import type { ControlFile, DoorbellRinger } from '../control/contracts.ts';
 import { openControlFile } from '../control/control-file.ts';
 import { FifoRinger } from '../control/fifo-bell.ts';
 import { FutexRinger } from '../control/futex-bell.ts';
-import { FRONT, FRONT_BELL } from '../control/layout.ts';
+import { BACK, FRONT, FRONT_BELL, MODE_CODES } from '../control/layout.ts';
 import { Ledger } from '../control/ledger.ts';
 import { MemtideError } from '../errors.ts';
 import { tryLockByte } from '../native/ofd-lock.ts';
+import type { Mode } from '../records.ts';
 import type { BackendCall, BackendNotice, FrontendWelcome } from './agent-protocol.ts';
 import type { BackendLink } from './backend-link.ts';
 import { PLANE_FIGURES, type PlaneFigure, type PlaneScheduling, PlaneThread } from './plane-thread.ts';
@@ -124,6 +125,11 @@ export class FrontendService {
 
   get welcome(): FrontendWelcome {
     return this.#welcome!;
+  }
+
+  /** As the back end has it now. */
+  get mode(): Mode {
+    return MODE_CODES[Atomics.load(this.#file!.words, BACK.mode)] ?? this.welcome.mode;
   }
 
   get chunkBytes(): number {

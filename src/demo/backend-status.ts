@@ -42,6 +42,8 @@ const domainStatus = z.looseObject({
   programs: count().optional(),
   enforced_by: z.string().optional(),
   sessions: count().optional(),
+  psi: z.string().optional(),
+  psi_reason: z.string().optional(),
   reserve_target_bytes: count().optional(),
 });
 export type DomainStatus = z.output<typeof domainStatus>;

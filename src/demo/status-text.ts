@@ -14,6 +14,7 @@ export function statusText(
     ['arena', `${formatBytes(arena.byteLength)}, ${hugeText(arena)}, ${lockText(arena)}`],
     ['pool', `${mebibytes(pool_bytes)} of no domain, offers included`],
     ['broker', broker_url ?? 'none'],
+    ['stalls', stallText(domains)],
     ['requests', requestText(figures)],
     ['donors', donorText(backend)],
   ];
@@ -29,6 +30,24 @@ const lockText = ({ locked, lockReason }: BackendStatus['arena']): string =>
 /** Only what could not be served from reserve and offers comes to the back end. */
 function requestText({ requests = 0, served = 0, refused = 0 }: BackendStatus['figures']): string {
   return `${requests} for more than was at hand: ${served} served, ${refused} refused`;
+}
+
+const STALL_WORDS: Readonly<Record<string, string>> = {
+  trigger: 'the kernel tells',
+  polling: 'PSI is polled',
+  none: 'there is no PSI here',
+  off: 'not watched',
+};
+
+/** How memory stalls are sensed: `the kernel tells (cluster, infotainment)`. The reasons are in the log and in --json. */
+function stallText(domains: Readonly<Record<string, DomainStatus | string>>): string {
+  const byMethod = new Map<string, string[]>();
+  for (const [name, told] of Object.entries(domains)) {
+    if (typeof told === 'string' || told.psi === undefined) continue;
+    byMethod.set(told.psi, [...(byMethod.get(told.psi) ?? []), name]);
+  }
+  const parts = [...byMethod].map(([method, names]) => `${STALL_WORDS[method] ?? method} (${names.join(', ')})`);
+  return parts.join('; ') || 'no agent to sense them';
 }
 
 function donorText({ figures, domains }: BackendStatus): string {

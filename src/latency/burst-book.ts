@@ -7,7 +7,8 @@ export type ToldBurst = Omit<BurstRecord, 'id' | 'domain' | 'mode' | 'probe'>;
 
 export interface BurstBookOptions {
   readonly domain: string;
-  readonly mode: Mode;
+  /** As of now: it may be changed while the agents run. */
+  readonly mode: () => Mode;
   readonly clock: Clock;
   /** Shortest time between two probes. */
   readonly probeGapMicros: number;
@@ -51,7 +52,12 @@ export class BurstBook {
     if (told.requestedBytes < smallestBytes) return undefined;
     this.#lastBurstMicros = clock.monotonicMicros();
     this.#count++;
-    const record: BurstRecord = { ...told, id: `${domain}-${Math.round(told.atMicros)}-${this.#count}`, domain, mode };
+    const record: BurstRecord = {
+      ...told,
+      id: `${domain}-${Math.round(told.atMicros)}-${this.#count}`,
+      domain,
+      mode: mode(),
+    };
     this.#waiting.push(record);
     if (this.#waiting.length > MOST_WAITING)
       this.#finish(this.#waiting.shift()!, 'too many bursts were waiting for a probe');

@@ -101,7 +101,8 @@ export type MoveResult =
 export interface ReservationRoute {
   /** The name of what enforces it, for people: `cgroup v2`, `RLIMIT_DATA`. */
   readonly enforcedBy: string;
-  readonly limits: ReservationLimits;
+  /** May be set anew: what moves from then on keeps to it, and what is beyond it already stays. */
+  limits: ReservationLimits;
   /** @throws MemtideError when the enforcing side cannot be read. */
   state(): ReservationState;
   /** Raises the limit by `by`. Never above the ceiling: refused whole, nothing moved. */

@@ -23,17 +23,18 @@ export const STALL_INTERVAL_MICROS = 100_000 as Micros;
 export class MachineReadings {
   readonly #clock: Clock;
   readonly #meminfo: MeminfoReader;
-  readonly #psi: PsiReader;
+  /** `undefined`: not to be read. */
+  readonly #psi: PsiReader | undefined;
   readonly #vmstat: VmstatReader;
   readonly #missing: Missing[] = [];
   #lastPsi: PsiReading | undefined;
   #lastVmstat: VmstatReading | undefined;
   #stallsReadAt = Number.NEGATIVE_INFINITY;
 
-  constructor(procRoot: string, clock: Clock) {
+  constructor(procRoot: string, clock: Clock, psi = true) {
     this.#clock = clock;
     this.#meminfo = new MeminfoReader(join(procRoot, 'meminfo'));
-    this.#psi = new PsiReader(join(procRoot, 'pressure/memory'));
+    if (psi) this.#psi = new PsiReader(join(procRoot, 'pressure/memory'));
     this.#vmstat = new VmstatReader(join(procRoot, 'vmstat'));
   }
 
@@ -57,9 +58,9 @@ export class MachineReadings {
 
   #readStalls(): void {
     this.#missing.length = 0;
-    const psi = this.#psi.read();
-    this.#lastPsi = psi.ok ? psi.psi : undefined;
-    if (!psi.ok) this.#missing.push({ source: 'psi', reason: psi.reason });
+    const psi = this.#psi?.read();
+    this.#lastPsi = psi?.ok ? psi.psi : undefined;
+    if (psi && !psi.ok) this.#missing.push({ source: 'psi', reason: psi.reason });
     const vmstat = this.#vmstat.read();
     this.#lastVmstat = vmstat.ok ? vmstat.vmstat : undefined;
     if (!vmstat.ok) this.#missing.push({ source: 'vmstat', reason: vmstat.reason });
@@ -67,7 +68,7 @@ export class MachineReadings {
 
   close(): void {
     this.#meminfo.close();
-    this.#psi.close();
+    this.#psi?.close();
     this.#vmstat.close();
   }
 }

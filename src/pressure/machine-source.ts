@@ -8,6 +8,8 @@ export interface MachineSourceOptions {
   readonly clock: Clock;
   /** Where /proc is; tests use a fixture tree. */
   readonly procRoot?: string;
+  /** Whether stalls are read; they are by default. Where not, they are absent and not missed. */
+  readonly psi?: boolean;
 }
 
 /** The whole machine (or the whole Xen guest) as one domain: used is what programs could not do without. */
@@ -15,8 +17,8 @@ export class MachineSource implements PressureSource {
   readonly scope = 'machine';
   readonly #readings: MachineReadings;
 
-  constructor({ clock, procRoot = '/proc' }: MachineSourceOptions) {
-    this.#readings = new MachineReadings(procRoot, clock);
+  constructor({ clock, procRoot = '/proc', psi = true }: MachineSourceOptions) {
+    this.#readings = new MachineReadings(procRoot, clock, psi);
   }
 
   sample(): PressureSample {

@@ -15,7 +15,9 @@ import type { Timer } from './timer.ts';
  * looked at only when the kernel averages, and a process that reads the file often gets there first: see
  * STALL_INTERVAL_MICROS. Either is a backstop: it fired 0.3 to 1.9 s after the pressure began.
  */
-const WINDOWS_MICROS = [1_000_000, 2_000_000] as const;
+const SHORT_WINDOW_MICROS = 1_000_000;
+/** What the kernel grants to everybody; tried where another is refused. */
+const FREE_WINDOW_MICROS = 2_000_000;
 /** How often the totals are read where there is no trigger. */
 const POLL_MICROS = 100_000;
 
@@ -24,6 +26,10 @@ export interface PsiWatchOptions {
   readonly path: string;
   /** Share of a window that must be lost in stalls, 0 to 1. */
   readonly stallShare: number;
+  /** Asked of the kernel first; 1 s by default, which only CAP_SYS_RESOURCE gets. */
+  readonly windowMicros?: number;
+  /** By default a trigger, where the kernel allows one. `polling` reads the totals even so. */
+  readonly method?: 'trigger' | 'polling';
   readonly onStall: () => void;
   /** Told once if watching ends by itself (its cgroup was removed); nothing comes after it. */
   readonly onLost?: (reason: string) => void;
@@ -36,17 +42,19 @@ export interface PsiWatch {
   /** `none`: there is no PSI here, and nothing will be told. */
   readonly method: 'trigger' | 'polling' | 'none';
   readonly windowMicros: number;
-  /** Why it is not the trigger with the shortest window; with the mend. */
+  /** Why it is not the trigger that was asked for; with the mend. */
   readonly reason?: string;
   stop(): void;
 }
 
 /** Watches by trigger if the kernel allows one, else by reading the totals ten times a second. Never throws. */
 export async function watchPsi(options: PsiWatchOptions): Promise<PsiWatch> {
+  if (options.method === 'polling') return poll(options, undefined);
+  const wanted = options.windowMicros ?? SHORT_WINDOW_MICROS;
   const loaded = await (options.loadEpoll ?? loadEpoll)();
   const reasons: string[] = [];
   if (loaded.ok) {
-    for (const windowMicros of WINDOWS_MICROS) {
+    for (const windowMicros of new Set([wanted, FREE_WINDOW_MICROS])) {
       const armed = arm(options, windowMicros);
       if (armed.ok) return trigger(options, loaded.epoll, armed.descriptor, windowMicros, reasons[0]);
       reasons.push(armed.reason);
@@ -115,13 +123,20 @@ function trigger(
   return { method: 'trigger', windowMicros, ...(reason !== undefined && { reason }), stop };
 }
 
-function poll({ path, stallShare, onStall, onLost, clock, timer }: PsiWatchOptions, reason: string): PsiWatch {
-  const [windowMicros] = WINDOWS_MICROS;
+/** @param reason why no trigger watches; `undefined` where none was wanted. */
+function poll(options: PsiWatchOptions, reason: string | undefined): PsiWatch {
+  const { path, stallShare, onStall, onLost, clock, timer, windowMicros = SHORT_WINDOW_MICROS } = options;
   const reader = new PsiReader(path);
   const first = reader.read();
   if (!first.ok) {
     reader.close();
-    return { method: 'none', windowMicros, reason: `${reason}; and it cannot be read: ${first.reason}`, stop() {} };
+    const unread = `it cannot be read: ${first.reason}`;
+    return {
+      method: 'none',
+      windowMicros,
+      reason: reason === undefined ? unread : `${reason}; and ${unread}`,
+      stop() {},
+    };
   }
   let mark = { atMicros: clock.monotonicMicros() as number, total: first.psi.someTotalMicros };
   const look = (psi: PsiReading, now: number) => {
@@ -147,5 +162,5 @@ function poll({ path, stallShare, onStall, onLost, clock, timer }: PsiWatchOptio
     look(result.psi, clock.monotonicMicros());
   };
   cancel = timer.after(POLL_MICROS, again);
-  return { method: 'polling', windowMicros, reason, stop };
+  return { method: 'polling', windowMicros, ...(reason !== undefined && { reason }), stop };
 }

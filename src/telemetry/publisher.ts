@@ -32,7 +32,8 @@ export interface PublisherOptions {
   readonly clock: Clock;
   readonly stamper: Stamper;
   readonly birth: Omit<ReportPayload<'info'>, keyof Stamp>;
-  readonly commands?: CommandHandlers;
+  /** Loaded with the first command: its schemas cost memory that an agent without commands need not pay. */
+  readonly commands?: () => Promise<CommandHandlers>;
   /** Hears the coordination messages of this vehicle's other domains. */
   readonly onCoordination?: (from: ParsedTopic, content: Buffer) => void;
   /** Hears of each change of the connection, once. */
@@ -91,8 +92,8 @@ const isReading = (kind: SentKind): boolean => kind === 'mem' || kind === 'psi' 
 export class Publisher implements ReportSink {
   readonly #options: PublisherOptions;
   readonly #queue: OutgoingQueue;
-  /** Loaded with the first command: its schemas cost memory that an agent without commands need not pay. */
   #dispatcher: Promise<CommandDispatcher> | undefined;
+  #birth: PublisherOptions['birth'];
   #client: MqttClient | undefined;
   #stream: ReturnType<OpenStream> | undefined;
   #connected = false;
@@ -108,6 +109,7 @@ export class Publisher implements ReportSink {
 
   constructor(options: PublisherOptions) {
     this.#options = options;
+    this.#birth = options.birth;
     this.#queue = options.queue ?? new OutgoingQueue();
   }
 
@@ -175,6 +177,12 @@ export class Publisher implements ReportSink {
     this.#enqueue('coord', `coord/${what}`, { ...fields, ...this.#options.stamper.stamp('coord') });
   }
 
+  /** Who speaks is no longer quite as it was at the start: the retained birth follows. */
+  announce(change: Partial<PublisherOptions['birth']>): void {
+    this.#birth = { ...this.#birth, ...change };
+    if (this.#client && this.#connected) this.#publishBirth(this.#client);
+  }
+
   status(): UplinkStatus {
     return {
       state: this.#client === undefined ? 'stopped' : this.#connected ? 'connected' : 'connecting',
@@ -200,8 +208,8 @@ export class Publisher implements ReportSink {
     this.#mayBeInFlight = Math.min(MAX_IN_FLIGHT, receiveMaximum);
     this.#reason = undefined;
     this.#outageReported = false;
-    const { stamper, birth, owner, onCoordination } = this.#options;
-    this.#publishRetained(client, 'info', { ...stamper.stamp('info'), ...birth });
+    const { owner, onCoordination } = this.#options;
+    this.#publishBirth(client);
     this.#publishState(client, { status: 'online' });
     this.#subscribe(client, commandFilter(owner));
     if (onCoordination) this.#subscribe(client, `${owner.base}/${owner.vehicle}/+/coord/+`);
@@ -251,11 +259,14 @@ export class Publisher implements ReportSink {
     }
     const verb = verbOf(parsed.leaf);
     if (verb === undefined) return;
-    this.#dispatcher ??= import('./commands.ts').then(
-      (module) => new module.CommandDispatcher(this.#options.commands ?? {}),
-    );
+    this.#dispatcher ??= this.#loadDispatcher();
     const answer = await (await this.#dispatcher).answer({ verb, content, retained });
     this.#enqueue('rsp', `rsp/${verb}`, this.#stamped(answer));
+  }
+
+  async #loadDispatcher(): Promise<CommandDispatcher> {
+    const { CommandDispatcher } = await import('./commands.ts');
+    return new CommandDispatcher((await this.#options.commands?.()) ?? {});
   }
 
   #stamped(answer: Answer): object {
@@ -299,6 +310,10 @@ export class Publisher implements ReportSink {
 
   #publishRetained<Kind extends 'state' | 'info'>(client: MqttClient, leaf: Kind, payload: ReportPayload<Kind>): void {
     this.#publishAcknowledged(client, topicOf(this.#options.owner, leaf), JSON.stringify(payload), { retain: true });
+  }
+
+  #publishBirth(client: MqttClient): void {
+    this.#publishRetained(client, 'info', { ...this.#options.stamper.stamp('info'), ...this.#birth });
   }
 
   /** Shows what was given up: at each connection, and when a queue that overflowed is empty again. */

@@ -9,7 +9,6 @@ import { EXIT, errorCode, errorMessage, MemtideError } from '../errors.ts';
 import { EmbeddedBroker } from './broker.ts';
 import { BurstLog, type BurstLogStatus } from './burst-log.ts';
 import { adjtimexReader } from './clock-sync.ts';
-import type { CommandHandlers } from './commands.ts';
 import { Publisher, type PublisherOptions, type UplinkStatus } from './publisher.ts';
 import { Reporter, type ReportSink } from './reporter.ts';
 import type { ReportPayload, Stamp } from './schema.ts';
@@ -27,7 +26,7 @@ export interface TelemetryOptions {
   readonly clock: Clock;
   /** `/proc`, or a fixture. */
   readonly procRoot: string;
-  readonly commands?: CommandHandlers;
+  readonly commands?: PublisherOptions['commands'];
   readonly onCoordination?: PublisherOptions['onCoordination'];
   /** Hears, once each, of what does not work. */
   readonly onProblem: (problem: string) => void;
@@ -43,6 +42,7 @@ export interface TelemetryStatus {
 
 export class Telemetry {
   readonly #options: TelemetryOptions;
+  #birth: TelemetryOptions['birth'];
   #broker: EmbeddedBroker | undefined;
   #brokerUrl: string | undefined;
   #publisher: Publisher | undefined;
@@ -53,6 +53,7 @@ export class Telemetry {
 
   constructor(options: TelemetryOptions) {
     this.#options = options;
+    this.#birth = options.birth;
   }
 
   /** Starts what the configuration asks for. Does not wait for a broker that is elsewhere. Never rejects. */
@@ -83,6 +84,12 @@ export class Telemetry {
     this.#publisher = undefined;
     await former?.stop();
     await this.#attempt(() => this.#joinUplink(url));
+  }
+
+  /** Changes what the retained birth says. */
+  announce(change: Partial<TelemetryOptions['birth']>): void {
+    this.#birth = { ...this.#birth, ...change };
+    this.#publisher?.announce(change);
   }
 
   /** Says goodbye on the uplink, brings the log to the disk, ends the broker. */
@@ -134,7 +141,7 @@ export class Telemetry {
   }
 
   async #openUplink(stamper: Stamper, url: string): Promise<Publisher> {
-    const { config, domain, birth, clock, commands, onCoordination, onProblem } = this.#options;
+    const { config, domain, clock, commands, onCoordination, onProblem } = this.#options;
     const { mqtt, vehicle } = config;
     const publisher = new Publisher({
       owner: { base: mqtt.base_topic, vehicle, domain },
@@ -146,7 +153,7 @@ export class Telemetry {
       certificateAuthority: mqtt.ca_file && readSecretFile(mqtt.ca_file, 'mqtt.ca_file'),
       clock,
       stamper,
-      birth,
+      birth: this.#birth,
       ...(commands && { commands }),
       ...(onCoordination && { onCoordination }),
       onEvent: (event) => {

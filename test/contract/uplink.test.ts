@@ -4,19 +4,13 @@
  * program would see.
  */
 import assert from 'node:assert/strict';
-import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync } from 'node:fs';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { connect as connectTcp, createServer, type Socket } from 'node:net';
-import { tmpdir } from 'node:os';
-import { delimiter, join } from 'node:path';
 import { after, afterEach, before, describe, test } from 'node:test';
 import mqtt, { type MqttClient } from 'mqtt';
 import { z } from 'zod';
 import { systemClock } from '../../src/clock.ts';
 import type { BurstRecord, PressureSample } from '../../src/records.ts';
-import { EmbeddedBroker } from '../../src/telemetry/broker.ts';
 import { command } from '../../src/telemetry/commands.ts';
 import { OutgoingQueue, QUEUE_LIMITS } from '../../src/telemetry/outgoing-queue.ts';
 import { Publisher, type PublisherOptions, type UplinkEvent } from '../../src/telemetry/publisher.ts';
@@ -26,54 +20,7 @@ import { parseTopic } from '../../src/telemetry/topics.ts';
 import { burstRecordOf, pressureSampleOf } from '../../src/telemetry/wire.ts';
 import { readReport } from '../../src/telemetry/wire-read.ts';
 import { bytes, micros } from '../../src/units.ts';
-
-interface Broker {
-  /** Listens on `port`; resolves when it accepts connections. */
-  start(port: number): Promise<void>;
-  stop(): Promise<void>;
-}
-
-class Mosquitto implements Broker {
-  readonly #program: string;
-  #process: ChildProcess | undefined;
-  #folder: string | undefined;
-
-  constructor(program: string) {
-    this.#program = program;
-  }
-
-  async start(port: number): Promise<void> {
-    this.#folder = await mkdtemp(join(tmpdir(), 'memtide-mosquitto-'));
-    const file = join(this.#folder, 'mosquitto.conf');
-    await writeFile(file, `listener ${port} 127.0.0.1\nallow_anonymous true\npersistence false\n`);
-    this.#process = spawn(this.#program, ['-c', file], { stdio: 'ignore' });
-    await accepting(port);
-  }
-
-  async stop(): Promise<void> {
-    const running = this.#process;
-    this.#process = undefined;
-    if (running && running.exitCode === null) {
-      const exited = once(running, 'exit');
-      running.kill('SIGKILL');
-      await exited;
-    }
-    if (this.#folder) await rm(this.#folder, { recursive: true, force: true });
-  }
-}
-
-class Embedded implements Broker {
-  #broker: EmbeddedBroker | undefined;
-
-  async start(port: number): Promise<void> {
-    this.#broker = new EmbeddedBroker({ host: '127.0.0.1', port });
-    await this.#broker.start();
-  }
-
-  async stop(): Promise<void> {
-    await this.#broker?.stop();
-  }
-}
+import { type Broker, Embedded, findMosquitto, freePort, Mosquitto } from './brokers.ts';
 
 /** Passes bytes between a client and the broker, and can cut them off as a pulled cable or a killed process does. */
 class Wire {
@@ -190,33 +137,6 @@ class Events {
       });
     }
   }
-}
-
-async function accepting(port: number): Promise<void> {
-  for (;;) {
-    const socket = connectTcp(port, '127.0.0.1');
-    const connected = await Promise.race([
-      once(socket, 'connect').then(() => true),
-      once(socket, 'error').then(() => false),
-    ]).catch(() => false);
-    socket.destroy();
-    if (connected) return;
-    await new Promise((resolve) => setTimeout(resolve, 20));
-  }
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as { port: number };
-  server.close();
-  await once(server, 'close');
-  return port;
-}
-
-function findMosquitto(): string | undefined {
-  const folders = [...(process.env.PATH ?? '').split(delimiter), '/usr/sbin', '/usr/local/sbin'];
-  return folders.map((folder) => join(folder, 'mosquitto')).find((file) => existsSync(file));
 }
 
 const sample: PressureSample = {
@@ -490,13 +410,13 @@ for (const { name, protocolVersion, make } of brokers) {
     test('commands are checked, run once and answered with their transaction id', async () => {
       let runs = 0;
       const { publisher: uplink, events } = publisher({
-        commands: {
+        commands: async () => ({
           grow: command({ add_mib: z.int().min(1) }, ({ add_mib }) => {
             runs++;
             if (add_mib > 64) throw new Error('more than the ceiling');
             return { added_mib: add_mib };
           }),
-        },
+        }),
       });
       await uplink.start();
       await events.next('connected');
@@ -532,7 +452,9 @@ for (const { name, protocolVersion, make } of brokers) {
       const asking = await observer();
       await asking.send('cmd/grow', JSON.stringify({ txn: 'old' }), true);
       let runs = 0;
-      const { publisher: uplink } = publisher({ commands: { grow: command({}, () => ({ runs: ++runs })) } });
+      const { publisher: uplink } = publisher({
+        commands: async () => ({ grow: command({}, () => ({ runs: ++runs })) }),
+      });
       await uplink.start();
       const { payload } = await asking.message('rsp/grow');
       assert.equal(payload.ok, false);

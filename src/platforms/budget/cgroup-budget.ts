@@ -21,7 +21,7 @@ type Place = Extract<CgroupPlace, { ok: true }>;
 const MARGIN_BYTES = 2 * MIB;
 
 export class CgroupBudget implements ProcessBudget {
-  readonly limits: ReservationLimits;
+  limits: ReservationLimits;
   readonly directory: string;
   readonly #files: CgroupFiles;
   readonly #place: Place;

@@ -46,7 +46,7 @@ interface Program {
 export class RlimitBudget implements ProcessBudget {
   readonly enforcedBy = 'RLIMIT_DATA';
   readonly atTheLimit = 'malloc fails (ENOMEM)';
-  readonly limits: ReservationLimits;
+  limits: ReservationLimits;
   readonly #tree: ProcessTree;
   readonly #procRoot: string;
   readonly #programs = new Map<number, Program>();

@@ -57,6 +57,24 @@ describe('watching PSI', () => {
     watch.stop();
   });
 
+  it('asks for the window that was configured, and for 2 s where the kernel refuses that', async (test) => {
+    const { load } = raisedByHand();
+    const { watch, path } = await watching(test, { loadEpoll: load, windowMicros: 4 * SECOND });
+    assert.deepEqual([watch.method, watch.windowMicros], ['trigger', 4 * SECOND]);
+    assert.ok(readFileSync(path, 'latin1').startsWith('some 600000 4000000\0'));
+    watch.stop();
+  });
+
+  it('polls where that was asked for, although a trigger could be had', async (test) => {
+    const { raised, load } = raisedByHand();
+    const { watch, timer, total, stalls } = await watching(test, { loadEpoll: load, method: 'polling' });
+    assert.deepEqual([watch.method, watch.reason, raised.watched], ['polling', undefined, []]);
+    total(200_000);
+    timer.run(SECOND);
+    assert.equal(stalls(), 1);
+    watch.stop();
+  });
+
   it('tells each event, and lets go when the cgroup is gone', async (test) => {
     const { raised, load } = raisedByHand();
     const lost: string[] = [];

@@ -17,6 +17,14 @@ describe('the machine as a domain', () => {
     source.close();
   });
 
+  it('does not read stalls where it is told not to, and does not miss them', (test) => {
+    const procRoot = fixtureTree(test, MACHINE);
+    const source = new MachineSource({ clock: new VirtualClock(), procRoot, psi: false });
+    const { psi, missing, vmstat } = source.sample();
+    assert.deepEqual([psi, missing, vmstat !== undefined], [undefined, undefined, true]);
+    source.close();
+  });
+
   it('reads memory each time, and stalls ten times a second', (test) => {
     const clock = new VirtualClock();
     const procRoot = fixtureTree(test, MACHINE);

@@ -1,0 +1,43 @@
+import { z } from 'zod';
+import { MODES, type Mode } from '../records.ts';
+import { type CommandHandlers, command } from '../telemetry/commands.ts';
+
+/** What the agent of the control domain lets be commanded of it over MQTT. */
+export interface CommandedBackend {
+  setMode(mode: Mode): void;
+  /**
+   * Changes a domain's floor and ceiling; what is left out stays. Until the back end ends: the configuration is not written.
+   * @throws Error when there is no such domain, or the limits do not fit together.
+   */
+  setLimits(domain: string, change: Partial<DomainLimits>): DomainLimits;
+}
+
+export interface DomainLimits {
+  readonly floor_mib: number;
+  readonly ceiling_mib: number;
+}
+
+const size = () =>
+  z
+    .int()
+    .min(1)
+    .max(1024 * 1024)
+    .optional();
+
+/** `cmd/mode` and `cmd/limits`. */
+export const backendCommands = (backend: CommandedBackend): CommandHandlers => ({
+  mode: command({ mode: z.enum(MODES) }, ({ mode }) => {
+    backend.setMode(mode);
+    return { mode };
+  }),
+  limits: command({ domain: z.string().max(64), floor_mib: size(), ceiling_mib: size() }, ({ domain, ...change }) => ({
+    domain,
+    ...backend.setLimits(domain, defined(change)),
+  })),
+});
+
+/** Without the keys that were left out. */
+const defined = ({ floor_mib, ceiling_mib }: { floor_mib?: number | undefined; ceiling_mib?: number | undefined }) => ({
+  ...(floor_mib === undefined ? {} : { floor_mib }),
+  ...(ceiling_mib === undefined ? {} : { ceiling_mib }),
+});

@@ -1,0 +1,85 @@
+/** Real brokers for tests: the embedded one, and mosquitto where it is installed. */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync } from 'node:fs';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { connect as connectTcp, createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { delimiter, join } from 'node:path';
+import { EmbeddedBroker } from '../../src/telemetry/broker.ts';
+
+export interface Broker {
+  /** Listens on `port`; resolves when it accepts connections. */
+  start(port: number): Promise<void>;
+  stop(): Promise<void>;
+}
+
+export class Mosquitto implements Broker {
+  readonly #program: string;
+  #process: ChildProcess | undefined;
+  #folder: string | undefined;
+
+  constructor(program: string) {
+    this.#program = program;
+  }
+
+  async start(port: number): Promise<void> {
+    this.#folder = await mkdtemp(join(tmpdir(), 'memtide-mosquitto-'));
+    const file = join(this.#folder, 'mosquitto.conf');
+    await writeFile(file, `listener ${port} 127.0.0.1\nallow_anonymous true\npersistence false\n`);
+    this.#process = spawn(this.#program, ['-c', file], { stdio: 'ignore' });
+    await accepting(port);
+  }
+
+  async stop(): Promise<void> {
+    const running = this.#process;
+    this.#process = undefined;
+    if (running && running.exitCode === null) {
+      const exited = once(running, 'exit');
+      running.kill('SIGKILL');
+      await exited;
+    }
+    if (this.#folder) await rm(this.#folder, { recursive: true, force: true });
+  }
+}
+
+export class Embedded implements Broker {
+  #broker: EmbeddedBroker | undefined;
+
+  async start(port: number): Promise<void> {
+    this.#broker = new EmbeddedBroker({ host: '127.0.0.1', port });
+    await this.#broker.start();
+  }
+
+  async stop(): Promise<void> {
+    await this.#broker?.stop();
+  }
+}
+
+async function accepting(port: number): Promise<void> {
+  for (;;) {
+    const socket = connectTcp(port, '127.0.0.1');
+    const connected = await Promise.race([
+      once(socket, 'connect').then(() => true),
+      once(socket, 'error').then(() => false),
+    ]).catch(() => false);
+    socket.destroy();
+    if (connected) return;
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+}
+
+export async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as { port: number };
+  server.close();
+  await once(server, 'close');
+  return port;
+}
+
+/** Its path, or `undefined` where it is not installed. */
+export function findMosquitto(): string | undefined {
+  const folders = [...(process.env.PATH ?? '').split(delimiter), '/usr/sbin', '/usr/local/sbin'];
+  return folders.map((folder) => join(folder, 'mosquitto')).find((file) => existsSync(file));
+}
