@@ -98,8 +98,10 @@ export class Machine {
   readonly agents: readonly Victim[];
   readonly workers: readonly Victim[];
   readonly holders: readonly Victim[];
+  readonly probers: readonly Victim[];
 
-  constructor(seed: number) {
+  /** @param probed the domain whose applications only probe; none unless it is named. */
+  constructor(seed: number, probed?: (typeof DOMAINS)[number]) {
     const config = path.join(this.folder, 'memtide.json');
     const domains = DOMAINS.map((name) => ({ name, floor_mib: 16, ceiling_mib: 96, budget_mib: 32 }));
     fs.writeFileSync(
@@ -118,12 +120,14 @@ export class Machine {
       new Victim(`${role} of ${domain}`, domain, [APPLICATION, this.files.directory, domain, String(seed + at), role]);
     this.backend = new Victim('back end', undefined, agent('--role', 'backend'));
     this.agents = DOMAINS.map((name) => new Victim(`agent of ${name}`, name, agent('--domain', name)));
-    this.workers = [...DOMAINS, ...DOMAINS].map((name, at) => application(name, 'worker', at));
-    this.holders = DOMAINS.map((name, at) => application(name, 'holder', 10 + at));
+    const sound = DOMAINS.filter((name) => name !== probed);
+    this.workers = [...sound, ...sound].map((name, at) => application(name, 'worker', at));
+    this.holders = sound.map((name, at) => application(name, 'holder', 10 + at));
+    this.probers = probed === undefined ? [] : [application(probed, 'prober', 20)];
   }
 
   get all(): readonly Victim[] {
-    return [this.backend, ...this.agents, ...this.holders, ...this.workers];
+    return [this.backend, ...this.agents, ...this.holders, ...this.workers, ...this.probers];
   }
 
   async start(): Promise<void> {
@@ -169,13 +173,15 @@ export class Machine {
     }
   }
 
-  /** What domains have written that no honest party writes, by the back end's count. */
-  async violations(): Promise<number> {
+  /** What each domain has written that no honest party writes, by the back end's count. */
+  async violations(): Promise<Record<(typeof DOMAINS)[number], number>> {
     const child = spawn(process.execPath, [MAIN, 'status', '--json', '--run-dir', this.files.directory], {
       stdio: ['ignore', 'pipe', 'inherit'],
     });
-    const { backend } = JSON.parse(await text(child.stdout!)) as { backend: { domains: { violations: number }[] } };
-    return backend.domains.reduce((sum, { violations }) => sum + violations, 0);
+    const { backend } = JSON.parse(await text(child.stdout!)) as {
+      backend: { domains: { name: string; violations: number }[] };
+    };
+    return Object.fromEntries(backend.domains.map(({ name, violations }) => [name, violations])) as never;
   }
 
   /** With no application left: every chunk is accounted for, by books and ledgers alike, and in nobody's use. */

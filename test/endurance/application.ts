@@ -3,8 +3,12 @@
  * whether the pattern is still there, and releases. Anything else than that is a fault, told on stdout.
  *
  * Arguments: run directory, domain, seed, role. A `worker` may be killed at any time; a `holder` keeps one lease for its
- * whole life. SIGTERM: releases everything and ends.
+ * whole life; a `prober` lives in a hostile domain, whose leases may be taken from under it: it writes nothing, and looks
+ * only whether what it is given is its domain's by the back end's books. SIGTERM: releases everything and ends.
  */
+import { OWNER, type OwnerWords, openOwnersFile, ownedBy } from '../../src/control/owner-table.ts';
+import { readArenaInfo } from '../../src/coordination/arena-info.ts';
+import { RunFiles } from '../../src/coordination/run-files.ts';
 import { BorrowRefused, type Connection, connect, type Lease } from '../../src/index.ts';
 import { KIB, MIB } from '../../src/units.ts';
 import { random } from './random.ts';
@@ -45,6 +49,10 @@ function fault(what: string, lease: Lease): void {
 }
 
 function take(lease: Lease): Held {
+  if (role === 'prober') {
+    expectGranted(lease);
+    return { lease, pattern: zeroes.subarray(0, 0) };
+  }
   const view = Buffer.from(lease.view.buffer, lease.view.byteOffset, lease.byteLength);
   if (!view.equals(zeroes.subarray(0, view.length))) fault('handed on unscrubbed', lease);
   const pattern = Buffer.alloc(view.length, 1 + dice(255));
@@ -54,7 +62,19 @@ function take(lease: Lease): Held {
   return { lease, pattern };
 }
 
+/** The claim was made before this look, and a hostile ledger may have moved on: only a chunk of others is a fault. */
+function expectGranted(lease: Lease): void {
+  if (lease.arenaOffset === undefined) return;
+  const first = Math.floor(lease.arenaOffset / books.chunkBytes);
+  const last = Math.floor((lease.arenaOffset + lease.byteLength - 1) / books.chunkBytes);
+  for (let chunk = first; chunk <= last; chunk++) {
+    const owner = books.owners[chunk]!;
+    if (owner >= OWNER.firstPair && owner !== ownedBy(books.pair)) fault(`chunk ${chunk} is of another domain`, lease);
+  }
+}
+
 function look({ lease, pattern }: Held): void {
+  if (role === 'prober') return;
   const view = Buffer.from(lease.view.buffer, lease.view.byteOffset, lease.byteLength);
   if (!view.equals(pattern)) fault('somebody else wrote into it', lease);
 }
@@ -63,6 +83,17 @@ function letGo(one: Held): void {
   look(one);
   held.splice(held.indexOf(one), 1);
   one.lease.release();
+}
+
+function openBooks(): { readonly owners: OwnerWords; readonly pair: number; readonly chunkBytes: number } {
+  const files = new RunFiles(runDir);
+  const { arena, arenaId, chunkBytes, domains } = readArenaInfo(files.arenaInfo)!;
+  const chunkCount = arena.byteLength / chunkBytes;
+  return {
+    owners: openOwnersFile(files.owners, { chunkCount, arenaId }, 'read'),
+    pair: domains.indexOf(domain),
+    chunkBytes,
+  };
 }
 
 async function step(memory: Connection): Promise<void> {
@@ -89,6 +120,7 @@ async function step(memory: Connection): Promise<void> {
   for (const one of held) look(one);
 }
 
+const books = openBooks();
 const memory = await connect({ domain, runDir });
 const kept = role === 'holder' ? take(await memory.borrow(4 * MIB, { deadline: 5000 })) : undefined;
 process.once('SIGTERM', () => {
