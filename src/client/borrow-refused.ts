@@ -1,4 +1,3 @@
-import { GIVEN } from '../control/layout.ts';
 import { MemtideError } from '../errors.ts';
 import type { Refusal } from '../platforms/contracts.ts';
 import { formatBytes } from '../units.ts';
@@ -29,9 +28,3 @@ const REFUSAL_REMEDY: Partial<Record<Refusal, string>> = {
   deadline: 'ask with a longer deadline, or look for the stuck donor in memtide status',
   'peer-gone': 'start the agent of the domain: memtide agent --domain NAME',
 };
-
-/** @param status one of `GIVEN`. */
-export function refusalOf(status: number): Refusal {
-  if (status === GIVEN.ceiling) return 'ceiling';
-  return status === GIVEN.deadline ? 'deadline' : 'pool-empty';
-}

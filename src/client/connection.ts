@@ -5,8 +5,9 @@ import type { ControlFile, DoorbellRinger } from '../control/contracts.ts';
 import { openControlFile } from '../control/control-file.ts';
 import { FifoRinger, openFifo } from '../control/fifo-bell.ts';
 import { FutexRinger } from '../control/futex-bell.ts';
-import { FRONT_BELL, type Geometry, GIVEN } from '../control/layout.ts';
+import { FRONT_BELL, type Geometry } from '../control/layout.ts';
 import { type OwnerWords, openOwnersFile, residentExtents } from '../control/owner-table.ts';
+import { BorrowAttempt } from '../coordination/borrow-attempt.ts';
 import { type Answer, RequestSlot } from '../coordination/request-slot.ts';
 import { DomainFiles } from '../coordination/run-files.ts';
 import type { SessionCall, SessionWelcome } from '../coordination/session-protocol.ts';
@@ -19,10 +20,9 @@ import type { Claimed, Refusal } from '../platforms/contracts.ts';
 import { type BurstStages, TIERS } from '../records.ts';
 import { bytes as asBytes, type Bytes } from '../units.ts';
 import { AgentSocket } from './agent-socket.ts';
-import { Asking } from './asking.ts';
-import { BorrowRefused, refusalOf } from './borrow-refused.ts';
+import { BorrowRefused } from './borrow-refused.ts';
 import { Lease, type LeaseOwner, type ReclaimRequest } from './lease.ts';
-import { LeaseWindows } from './lease-windows.ts';
+import { type LeaseWindow, LeaseWindows } from './lease-windows.ts';
 
 export { BorrowRefused };
 
@@ -73,10 +73,8 @@ export class Connection implements LeaseOwner {
     this.#socket = parts.socket;
     this.#arena = parts.arena;
     this.#arenaBuffer = viewOf(parts.arena.mapping.address, parts.arena.mapping.byteLength);
-    this.#space = new ChunkSpace(parts.file, parts.geometry, welcome.session, {
-      owners: parts.owners,
-      pair: welcome.pairId,
-    });
+    const grants = { owners: parts.owners, pair: welcome.pairId };
+    this.#space = new ChunkSpace(parts.file, parts.geometry, welcome.session, grants, parts.arena);
     this.#windows = new LeaseWindows(parts.arena.fd, 2 ** parts.geometry.chunkShift);
     this.#bell = parts.bell;
     this.#lockFd = parts.lockFd;
@@ -113,7 +111,7 @@ export class Connection implements LeaseOwner {
     return this.#socket.dropped;
   }
 
-  /** Bytes that `tryBorrow` could have at this moment. */
+  /** Warm memory: what `tryBorrow` could have at this moment without zeroing or gathering anything. */
   get claimableBytes(): Bytes {
     return asBytes(this.#space.claimableBytes());
   }
@@ -152,12 +150,11 @@ export class Connection implements LeaseOwner {
   borrowSync(byteLength: number, options: BorrowOptions = {}): Lease {
     const lease = this.tryBorrow(byteLength, options);
     if (lease) return lease;
-    const asking = new Asking(options.deadline ?? DEFAULT_DEADLINE_MILLIS);
+    const attempt = this.#attempt(byteLength, options);
     for (;;) {
-      asking.chunks = this.#missing(byteLength);
-      const answer = this.#slot.askBlocking(asking.chunks, asking.leftMillis);
-      const settled = this.#settle(byteLength, options, asking, answer);
-      if (settled) return settled;
+      const answer = this.#slot.askBlocking(attempt.chunksToAsk(), attempt.millisLeft(monotonicMicros()));
+      const asked = this.#settle(attempt, options, answer);
+      if (asked) return asked;
     }
   }
 
@@ -189,47 +186,35 @@ export class Connection implements LeaseOwner {
   }
 
   async #borrowFromPeers(byteLength: number, options: BorrowOptions): Promise<Lease> {
-    const asking = new Asking(options.deadline ?? DEFAULT_DEADLINE_MILLIS);
+    const attempt = this.#attempt(byteLength, options);
     // Waiting its turn behind another request, this one may have become easy to serve.
     const lease = this.tryBorrow(byteLength, options);
     if (lease) return lease;
     for (;;) {
-      asking.chunks = this.#missing(byteLength);
-      const answer = await this.#slot.ask(asking.chunks, asking.leftMillis);
-      const settled = this.#settle(byteLength, options, asking, answer);
-      if (settled) return settled;
+      const answer = await this.#slot.ask(attempt.chunksToAsk(), attempt.millisLeft(monotonicMicros()));
+      const asked = this.#settle(attempt, options, answer);
+      if (asked) return asked;
     }
   }
 
-  /** Chunks to ask the back end for: what is there already need not be found. */
-  #missing(byteLength: number): number {
-    return Math.max(1, this.#space.missingChunks(this.#space.chunksFor(byteLength)));
+  #attempt(
+    byteLength: number,
+    { revocable = false, deadline = DEFAULT_DEADLINE_MILLIS }: BorrowOptions,
+  ): BorrowAttempt {
+    return new BorrowAttempt(this.#space, byteLength, revocable, monotonicMicros(), deadline);
   }
 
-  /**
-   * Turns an answer into a lease or a refusal. What there is to claim may have changed meanwhile, either way: it is taken
-   * whatever the answer, and where less is missing now there may be time to ask again.
-   * @returns undefined to ask again.
-   */
-  #settle(byteLength: number, options: BorrowOptions, asking: Asking, answer: Answer | undefined): Lease | undefined {
+  /** Turns an answer into a lease. @returns undefined when it is to be asked again. @throws BorrowRefused */
+  #settle(attempt: BorrowAttempt, options: BorrowOptions, answer: Answer | undefined): Lease | undefined {
+    const { byteLength, startMicros } = attempt;
     const answeredAt = monotonicMicros();
-    const waitedMillis = (answeredAt - asking.started) / 1000;
-    if (!answer) throw new BorrowRefused(byteLength, 'peer-gone', waitedMillis);
-    const { status, decideMicros, releaseMicros } = answer;
-    const claimed = this.#space.claim(byteLength, options.revocable === true);
-    if (!claimed) {
-      if (asking.leftMillis > 0 && (status === GIVEN.ok || this.#missing(byteLength) < asking.chunks)) return undefined;
-      throw new BorrowRefused(byteLength, refusalOf(status), waitedMillis);
-    }
-    const notifyMicros = Math.max(0, answeredAt - asking.started - decideMicros - releaseMicros);
-    return this.#lease(
-      claimed,
-      byteLength,
-      options,
-      asking.started,
-      { notifyMicros, decideMicros, releaseMicros },
-      answeredAt,
-    );
+    const outcome = attempt.judge(answer, answeredAt);
+    if (outcome === undefined) return undefined;
+    if ('refusal' in outcome) throw new BorrowRefused(byteLength, outcome.refusal, (answeredAt - startMicros) / 1000);
+    const { decideMicros, releaseMicros } = attempt;
+    const notifyMicros = Math.max(0, answeredAt - startMicros - decideMicros - releaseMicros);
+    const stages = { notifyMicros, decideMicros, releaseMicros };
+    return this.#lease(outcome.claimed, byteLength, options, startMicros, stages, answeredAt);
   }
 
   #lease(
@@ -240,7 +225,7 @@ export class Connection implements LeaseOwner {
     waited: BurstStages,
     populateFrom = started,
   ): Lease {
-    const window = claimed.scattered && this.#windows.show(claimed.scattered, this.#space.chunkBytes);
+    const window = claimed.scattered && this.#show(claimed);
     const offset = window ? 0 : claimed.start * this.#space.chunkBytes + claimed.firstBlock * this.#space.blockBytes;
     const now = monotonicMicros();
     const lease = new Lease({
@@ -260,6 +245,15 @@ export class Connection implements LeaseOwner {
     if (lease.revocable) this.#countRevocable();
     this.#pokeSoon();
     return lease;
+  }
+
+  #show(claimed: Claimed): LeaseWindow {
+    try {
+      return this.#windows.show(this.#space.extentsOf(claimed));
+    } catch (error) {
+      this.#space.release(claimed);
+      throw error;
+    }
   }
 
   /** Lets the agent look at its reserve, after the caller has got its memory: never on the way to it. */

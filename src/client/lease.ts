@@ -27,7 +27,7 @@ export interface LeaseOwner {
  */
 export class Lease {
   readonly byteLength: number;
-  /** Bytes by the tier that gave them; their sum may exceed `byteLength` by less than a block. */
+  /** Bytes by the tier that gave them; their sum may exceed `byteLength` by less than a chunk. */
   readonly tierBytes: Readonly<Record<Tier, number>>;
   /** From the request to this object, in microseconds. */
   readonly totalMicros: number;
@@ -91,7 +91,7 @@ export class Lease {
     return this.#touchMicros;
   }
 
-  /** Offset of byte 0 in the arena file; `undefined` for a lease whose chunks are scattered. */
+  /** Offset of byte 0 in the arena file; `undefined` for a lease whose pieces are scattered. */
   get arenaOffset(): number | undefined {
     return this.window ? undefined : this.#offset;
   }

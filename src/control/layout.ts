@@ -94,7 +94,10 @@ export const SESSION = {
   /** SESSION_FREE, SESSION_ACTIVE, SESSION_CLOSING. */
   state: 0,
   pid: 1,
-  /** Written by the application, in this order; `requestSeq` last. */
+  /**
+   * Written by the application, in this order; `requestSeq` last. A request for 0 chunks asks only for what the domain
+   * has itself to be scrubbed.
+   */
   requestChunks: 2,
   requestDeadlineMicros: 3,
   requestSeq: 4,
@@ -105,8 +108,9 @@ export const SESSION = {
   /** Chunks that the front end asks the application to let go; 0 when nothing is asked. */
   reclaimChunks: 8,
   reclaimSeq: 9,
+  /** KiB that its leases hold beyond what was asked for (rounding to blocks and chunks): kept by the application. */
+  slackKib: 10,
   /** Stage times of the last response, in microseconds. */
-  notifyMicros: 10,
   decideMicros: 11,
   releaseMicros: 12,
   /** Chunks that the application holds in revocable leases, kept by the application: a hint for donor choice. */
@@ -172,6 +176,7 @@ export function controlBytes(geometry: Geometry): number {
  *      └────────────────────────────────────────────────────────────┘ while the back end asks for memory
  * ```
  * SPLIT chunks are shared by small leases: their blocks have words of their own.
+ * An application that finds too little clean memory goes from DIRTY straight to LEASED, and zeroes the chunk itself.
  */
 export const STATE = {
   none: 0,

@@ -93,7 +93,7 @@ export const isGranted = (grants: Grants | undefined, chunk: number): boolean =>
  * Claims whole chunks for one session by compare-and-swap, with nobody woken.
  *
  * Looks for neighbours first, starting where the last release left warm chunks: one run gives a lease that is contiguous
- * in the arena and needs no mapping. When no run is long enough, `claimScattered` takes any chunks.
+ * in the arena and needs no mapping. When no run is long enough, `claimSome` takes any chunks.
  */
 export class Claimer {
   readonly #ledger: Ledger;
@@ -174,28 +174,42 @@ export class Claimer {
     return -1;
   }
 
-  /**
-   * Takes any `length` claimable chunks, in ascending order, into `into`; all of them or none.
-   * @returns whether it got them.
-   */
-  claimScattered(length: number, into: Int32Array, revocable = false): boolean {
+  /** Starts the account of a claim that is made of several `claimSome`. */
+  begin(): void {
     this.#clear();
-    let there = 0;
-    for (let chunk = 0; chunk < this.#ledger.chunkCount; chunk++) {
-      if (this.#claimable(chunk, this.#ledger.peek(chunk))) there++;
-    }
-    if (there < length) return false;
+  }
+
+  /**
+   * Takes up to `most` chunks, wherever they are, and adds them to `into`.
+   * @param released takes what was released and is not scrubbed yet: the caller zeroes it. Otherwise what is clean.
+   * @returns how many it got.
+   */
+  claimSome(most: number, into: number[], released: boolean, revocable = false): number {
     const to = revocable ? this.#revocable : this.#leased;
     let taken = 0;
-    for (let chunk = 0; chunk < this.#ledger.chunkCount && taken < length; chunk++) {
+    for (let chunk = 0; chunk < this.#ledger.chunkCount && taken < most; chunk++) {
       const word = this.#ledger.peek(chunk);
-      if (!this.#claimable(chunk, word) || !this.#ledger.move(chunk, word, to)) continue;
+      const wanted = released ? stateOf(word) === STATE.dirty && this.isGranted(chunk) : this.#claimable(chunk, word);
+      if (!wanted || !this.#ledger.move(chunk, word, to)) continue;
       this.#count(word, 1);
-      into[taken++] = chunk;
+      into.push(chunk);
+      taken++;
     }
-    if (taken === length) return true;
-    for (let at = 0; at < taken; at++) this.#ledger.move(into[at]!, to, wordOf(STATE.reserved));
-    return false;
+    return taken;
+  }
+
+  /** Undoes the claim of a chunk that is still zeroed. */
+  giveBackClean(chunk: number): void {
+    if (this.#ledger.move(chunk, this.#leased, wordOf(STATE.reserved))) return;
+    this.#ledger.move(chunk, this.#revocable, wordOf(STATE.reserved));
+  }
+
+  /** Makes what was promised to this session, and that it did not need, reserve of the whole domain. It is clean. */
+  dropPromises(): void {
+    const promised = wordOf(STATE.promised, this.#session);
+    for (let chunk = 0; chunk < this.#ledger.chunkCount; chunk++) {
+      if (this.#ledger.peek(chunk) === promised) this.#ledger.move(chunk, promised, wordOf(STATE.reserved));
+    }
   }
 
   /** Gives a chunk back; it is scrubbed before anybody gets it. */
@@ -213,7 +227,11 @@ export class Claimer {
       (state !== STATE.promised || sessionOf(word) !== this.#session)
     )
       return false;
-    // Read after the word, which becomes claimable last.
+    return this.isGranted(chunk);
+  }
+
+  /** Whether the books say that a chunk is the domain's. To be asked after its word, which becomes claimable last. */
+  isGranted(chunk: number): boolean {
     return isGranted(this.#grants, chunk);
   }
 
@@ -225,7 +243,7 @@ export class Claimer {
 
   #count(word: number, by: number): void {
     const state = stateOf(word);
-    if (state === STATE.reserved) this.counts.reserve += by;
+    if (state === STATE.reserved || state === STATE.dirty) this.counts.reserve += by;
     else if (state === STATE.offered) this.counts.pool += by;
     else this.counts.peer += by;
   }
@@ -278,6 +296,27 @@ export class BlockTable {
       start = lost + 1;
     }
     return -1;
+  }
+
+  /** Takes up to `most` blocks of one split chunk that are in state `from`, and adds them to `into`. @returns how many. */
+  claimSome(chunk: number, most: number, session: number, from: number, into: number[]): number {
+    const mine = BLOCK.sessionBase + session;
+    let taken = 0;
+    for (let block = 0; block < this.perChunk && taken < most; block++) {
+      if (this.peek(chunk, block) !== from || !this.move(chunk, block, from, mine)) continue;
+      into.push(chunk * this.perChunk + block);
+      taken++;
+    }
+    return taken;
+  }
+
+  /** Whether nobody holds a block of this split chunk, as its words say now. */
+  isIdle(chunk: number): boolean {
+    for (let block = 0; block < this.perChunk; block++) {
+      const word = this.peek(chunk, block);
+      if (word !== BLOCK.free && word !== BLOCK.dirty) return false;
+    }
+    return true;
   }
 
   release(chunk: number, block: number, session: number): void {

@@ -11,7 +11,7 @@ import {
   STATE,
   stateOf,
 } from '../control/layout.ts';
-import { Ledger } from '../control/ledger.ts';
+import { BlockTable, Ledger } from '../control/ledger.ts';
 import { POPPED, RingConsumer, RingProducer } from '../control/ring.ts';
 import type { ScrubbedMemory } from '../platforms/arena/chunk-keeper.ts';
 import { AnswerMemory } from './answer-memory.ts';
@@ -38,6 +38,7 @@ export interface BackendEffects extends ScrubbedMemory {
 interface Pair {
   readonly words: Int32Array;
   readonly ledger: Ledger;
+  readonly blocks: BlockTable;
   readonly toFront: RingProducer;
   readonly fromFront: RingConsumer;
   readonly limits: PairLimits;
@@ -127,6 +128,7 @@ export class BackendPlane {
     const pair: Pair = {
       words: file.words,
       ledger: new Ledger(file, geometry),
+      blocks: new BlockTable(file, geometry),
       toFront: new RingProducer(file.words, BACK_TO_FRONT),
       fromFront: new RingConsumer(file.words, FRONT_TO_BACK),
       limits: { ...limits },

@@ -56,12 +56,18 @@ function withdrawOffer(books: ChunkBooks, ledger: Ledger, chunk: number): boolea
   return true;
 }
 
-/** Takes back what was promised to a session of a pair and that it has not claimed: clean and free again. */
-export function withdrawPromises(books: ChunkBooks, ledger: Ledger, pair: number, session: number): void {
+/**
+ * Takes back up to `most` chunks that were promised to a session of a pair and that it has not claimed: clean and free
+ * again.
+ */
+export function withdrawPromises(books: ChunkBooks, ledger: Ledger, pair: number, session: number, most: number): void {
   const promised = wordOf(STATE.promised, session);
-  for (let chunk = 0; chunk < books.chunkCount; chunk++) {
+  let withdrawn = 0;
+  for (let chunk = 0; chunk < books.chunkCount && withdrawn < most; chunk++) {
     if (books.ownerOf(chunk) !== pair || ledger.peek(chunk) !== promised) continue;
-    if (ledger.move(chunk, promised, wordOf(STATE.returning))) leave(books, ledger, chunk, true);
+    if (!ledger.move(chunk, promised, wordOf(STATE.returning))) continue;
+    leave(books, ledger, chunk, true);
+    withdrawn++;
   }
 }
 

@@ -1,4 +1,8 @@
+import { STATE } from '../control/layout.ts';
 import { chooseDonors, type DonorTable } from '../policy/donors.ts';
+import type { ChunkBooks } from './chunk-books.ts';
+import type { LedgerCensus } from './ledger-census.ts';
+import type { PairLimits } from './pair-limits.ts';
 import { MAX_PAIRS } from './sources.ts';
 
 /** How often the back-off of a donor that lets deadlines pass is doubled at most (policy/stuck.ts). */
@@ -21,6 +25,7 @@ export class Donors {
   readonly #misses = new Int32Array(MAX_PAIRS);
   /** Chunks that a donor has been asked for and has not returned, and until when. */
   readonly #asked = new Int32Array(MAX_PAIRS);
+  readonly #coming = new Int32Array(MAX_PAIRS);
   readonly #askedUntilMicros = new Float64Array(MAX_PAIRS);
   /** How long a donor is left alone after its first missed deadline. */
   backoffMicros = 1_000_000;
@@ -41,12 +46,27 @@ export class Donors {
     this.#table.pressured[id] = pressured ? 1 : 0;
   }
 
+  /** Describes all donors anew, as their ledgers say and their floors allow. */
+  look(
+    books: ChunkBooks,
+    pairs: ReadonlyArray<{ readonly limits: PairLimits } | undefined>,
+    census: LedgerCensus,
+  ): void {
+    census.take();
+    for (let id = 0; id < this.count; id++) {
+      const pair = pairs[id];
+      const aboveFloor = pair ? books.heldBy(id) - pair.limits.floorChunks : 0;
+      this.#describe(id, census.idle(id), census.of(id, STATE.leasedRevocable), aboveFloor);
+    }
+  }
+
   /**
    * What a donor could give at this moment. The first two are the donor's own word for it; `aboveFloor` is from the
    * books and bounds them.
    */
-  describe(id: number, idle: number, revocable: number, aboveFloor: number): void {
+  #describe(id: number, idle: number, revocable: number, aboveFloor: number): void {
     const asked = this.#asked[id]!;
+    this.#coming[id] = Math.min(asked, idle + revocable);
     this.#table.idleChunks[id] = Math.max(0, idle - asked);
     this.#table.revocableChunks[id] = revocable;
     this.#table.aboveFloorChunks[id] = Math.max(0, aboveFloor - asked);
@@ -65,6 +85,16 @@ export class Donors {
   noteAsked(id: number, chunks: number, untilMicros: number): void {
     this.#asked[id] = this.#asked[id]! + chunks;
     this.#askedUntilMicros[id] = Math.max(this.#askedUntilMicros[id]!, untilMicros);
+  }
+
+  /**
+   * Chunks that are on their way: asked for, and still there to be given when last looked. What a donor was asked for and
+   * has come to need itself is not.
+   */
+  get comingChunks(): number {
+    let coming = 0;
+    for (let id = 0; id < this.count; id++) coming += this.#coming[id]!;
+    return coming;
   }
 
   /** One chunk has come back, whether it was asked for or not. Who owes nothing any more is forgiven. */

@@ -47,7 +47,8 @@ export const SCRUB_SLICE_BYTES = 256 * 1024;
  * The front half of the split driver: one domain's side of the fast plane. `poll` serves whoever rang, then does one
  * slice of background work. It allocates nothing, logs nothing and never waits.
  *
- * - an application that found nothing to claim posts a request in its session slot; it goes to the back end as NEED;
+ * - an application that found too little to claim posts a request in its session slot; it goes to the back end as NEED,
+ *   unless all that the application waits for is scrubbing;
  * - what the back end gives is in the ledger as PROMISED, and GIVEN tells the application to claim it;
  * - when the back end asks for memory (REVOKE), unused reserve goes at once, then what applications release, and holders
  *   of revocable leases are asked to let go;
@@ -182,8 +183,16 @@ export class FrontendPlane {
     this.#lastRequest[session] = seq;
     const chunks = this.#words[at + SESSION.requestChunks] as number;
     const deadlineMicros = this.#words[at + SESSION.requestDeadlineMicros] as number;
-    if (chunks < 1 || chunks > this.#keeper.ledger.chunkCount || deadlineMicros < 0) {
+    if (chunks < 0 || chunks > this.#keeper.ledger.chunkCount || deadlineMicros < 0) {
       this.#respond(session, seq, 0, GIVEN.invalid, 0, 0);
+      return;
+    }
+    // In split mode what was released serves requests by way of the back end only: so it goes there first.
+    if (Atomics.load(this.#words, BACK.mode) === 1) this.#giveUpSurplus(STATE.dirty);
+    if (chunks === 0) {
+      // The domain has enough, but not scrubbed: one chunk more of it is, now.
+      this.stats.scrubbedBytes += this.#keeper.scrub(this.#keeper.ledger.chunkBytes);
+      this.#respond(session, seq, 0, GIVEN.ok, 0, 0);
       return;
     }
     this.stats.requests++;

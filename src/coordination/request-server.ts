@@ -1,10 +1,10 @@
 import type { Clock } from '../clock.ts';
-import { GIVEN, OP, SESSION_SLOTS, STATE, wordOf } from '../control/layout.ts';
-import type { Ledger } from '../control/ledger.ts';
+import { GIVEN, OP, SESSION_SLOTS, STATE, stateOf, wordOf } from '../control/layout.ts';
+import type { BlockTable, Ledger } from '../control/ledger.ts';
 import type { RingProducer } from '../control/ring.ts';
 import type { AnswerMemory } from './answer-memory.ts';
 import type { ChunkBooks } from './chunk-books.ts';
-import { enter, withdrawFromOthers, withdrawPromises } from './chunk-offers.ts';
+import { enter, leave, withdrawFromOthers, withdrawPromises } from './chunk-offers.ts';
 import type { Donors } from './donors.ts';
 import type { FreeScrubber } from './free-scrubber.ts';
 import type { LedgerCensus } from './ledger-census.ts';
@@ -14,10 +14,14 @@ import { RequestTable } from './request-table.ts';
 /** What the server of requests needs of a pair. */
 export interface ServedPair {
   readonly ledger: Ledger;
+  readonly blocks: BlockTable;
   readonly toFront: RingProducer;
   readonly limits: PairLimits;
   readonly answers: AnswerMemory;
 }
+
+/** Instead of the number of a pair. */
+const ALL_PAIRS = -1;
 
 /** Running figures of the requests. */
 export interface RequestStats {
@@ -73,7 +77,7 @@ export class RequestServer {
   dropPair(id: number): void {
     for (let slot = 0; slot < this.#table.capacity; slot++) {
       if (this.#table.active[slot] === 0 || this.#table.pair[slot] !== id) continue;
-      this.#takePromisesBack(id, this.#table.session[slot]!);
+      this.#takePromisesBack(slot);
       this.#table.remove(slot);
     }
   }
@@ -108,10 +112,11 @@ export class RequestServer {
     if (former >= 0) {
       if (this.#table.id[former] === requestId) return true; // told twice, by a front end that has restarted
       // An application has one request at a time: it has given this one up.
-      this.#takePromisesBack(id, session);
+      this.#takePromisesBack(former);
       this.#table.remove(former);
     }
     this.#stats.requests++;
+    if (chunks > this.headroom(id)) this.#takeReturning(id); // what it has just given back is still counted as its own
     if (chunks > this.headroom(id)) {
       this.#answer(id, requestId, session, 0, GIVEN.ceiling, 0, 0);
       return true;
@@ -123,9 +128,7 @@ export class RequestServer {
       this.#answer(id, requestId, session, 0, GIVEN.empty, 0, 0);
       return true;
     }
-    this.#giveFree(slot);
-    // What is offered to others and claimed by nobody needs no consent.
-    if (withdrawFromOthers(this.#books, this.#pairs, id, this.#table.missing(slot)) > 0) this.#giveFree(slot);
+    this.#giveWhatIsFree(slot);
     if (this.#table.missing(slot) > 0) this.#askDonors(slot, now);
     this.#table.decidedMicros[slot] = this.#effects.clock.monotonicMicros() - now;
     this.#finishIfDone(slot, now);
@@ -135,6 +138,26 @@ export class RequestServer {
   /** Chunks that a domain may still get, beside what is on its way to it. */
   headroom(id: number): number {
     return this.#pairs[id]!.limits.ceilingChunks - this.#books.heldBy(id) - this.#table.missingOf(id);
+  }
+
+  /** Gives a request what needs nobody's consent: free chunks, those on their way back, and unclaimed offers to others. */
+  #giveWhatIsFree(slot: number): void {
+    this.#giveFree(slot);
+    if (this.#table.missing(slot) === 0) return;
+    this.#takeReturning(ALL_PAIRS);
+    const id = this.#table.pair[slot]!;
+    if (withdrawFromOthers(this.#books, this.#pairs, id, this.#table.missing(slot)) > 0) this.#giveFree(slot);
+  }
+
+  /** Takes what front ends have handed over, although they have not told of it yet. */
+  #takeReturning(only: number): void {
+    for (let chunk = 0; chunk < this.#books.chunkCount; chunk++) {
+      const id = this.#books.ownerOf(chunk);
+      const ledger = id < 0 || (id !== only && only !== ALL_PAIRS) ? undefined : this.#pairs[id]?.ledger;
+      if (!ledger || stateOf(ledger.peek(chunk)) !== STATE.returning) continue;
+      leave(this.#books, ledger, chunk, false);
+      this.returned(id, chunk);
+    }
   }
 
   /** Promises free chunks to a request, neighbours where there are any, scrubbing what is not clean. */
@@ -158,15 +181,12 @@ export class RequestServer {
   #askDonors(slot: number, now: number): void {
     const donors = this.#donors;
     const requests = this.#table;
-    const requester = requests.pair[slot]!;
-    this.#census.take();
-    for (let id = 0; id < donors.count; id++) {
-      const pair = this.#pairs[id];
-      const aboveFloor = pair ? this.#books.heldBy(id) - pair.limits.floorChunks : 0;
-      donors.describe(id, this.#census.of(id, STATE.reserved), this.#census.of(id, STATE.leasedRevocable), aboveFloor);
-    }
+    donors.look(this.#books, this.#pairs, this.#census);
     const missing = requests.missing(slot);
-    if (donors.choose(requester, missing, now) < missing) return; // disturb nobody in vain
+    // Donors may owe more than the others wait for.
+    const spare = Math.min(missing, Math.max(0, donors.comingChunks - (requests.missingOfAll() - missing)));
+    if (donors.choose(requests.pair[slot]!, missing - spare, now) < missing - spare) return; // disturb nobody in vain
+    requests.awaited[slot] = spare;
     const budgetMicros = Math.max(0, requests.deadlineMicros[slot]! - now);
     for (let id = 0; id < donors.count; id++) {
       const chunks = donors.shareOf(id);
@@ -181,9 +201,14 @@ export class RequestServer {
   /** Answers those whose memory has come, and those whose time is over. */
   moveOn(): void {
     const now = this.#effects.clock.monotonicMicros();
-    this.#stats.donorMisses += this.#donors.noteMisses(now);
+    const missed = this.#donors.noteMisses(now);
+    this.#stats.donorMisses += missed;
     for (let slot = 0; slot < this.#table.capacity; slot++) {
-      if (this.#table.active[slot] === 1) this.#finishIfDone(slot, now);
+      if (this.#table.active[slot] === 0) continue;
+      // What one donor has not given, another may have.
+      const waits = this.#table.missing(slot) > 0 && now <= this.#table.deadlineMicros[slot]!;
+      if (missed > 0 && waits) this.#askDonors(slot, now);
+      this.#finishIfDone(slot, now);
     }
     // What has become free meanwhile, a failed request's promises say, goes to those who still wait.
     while (this.#books.freeChunks > 0) {
@@ -196,26 +221,32 @@ export class RequestServer {
 
   #finishIfDone(slot: number, now: number): void {
     const requests = this.#table;
+    const overdue = now > requests.deadlineMicros[slot]!;
+    if (overdue && requests.missing(slot) > 0) this.#giveWhatIsFree(slot);
     const missing = requests.missing(slot);
     const hopeless = missing > 0 && requests.awaited[slot] === 0;
-    if (missing > 0 && !hopeless && now <= requests.deadlineMicros[slot]!) return;
+    if (missing > 0 && !hopeless && !overdue) return;
     const id = requests.pair[slot]!;
     const session = requests.session[slot]!;
     const status = missing === 0 ? GIVEN.ok : hopeless ? GIVEN.empty : GIVEN.deadline;
-    if (missing > 0) this.#takePromisesBack(id, session);
+    if (missing > 0) this.#takePromisesBack(slot);
     const elapsed = this.#effects.clock.monotonicMicros() - requests.startMicros[slot]!;
     const decided = requests.decidedMicros[slot]!;
     const release = requests.awaited[slot]! > 0 ? Math.max(0, elapsed - decided) : 0;
     const got = missing === 0 ? requests.got[slot]! : 0;
-    const requestId = requests.id[slot]!;
+    const told = this.#answer(id, requests.id[slot]!, session, got, status, decided, release);
+    if (!told && missing === 0) this.#takePromisesBack(slot);
     requests.remove(slot);
-    const told = this.#answer(id, requestId, session, got, status, decided, release);
-    if (!told && missing === 0) this.#takePromisesBack(id, session);
   }
 
-  /** A request that fails leaves nothing behind: what was promised goes back to the pool, still clean. */
-  #takePromisesBack(id: number, session: number): void {
-    withdrawPromises(this.#books, this.#pairs[id]!.ledger, id, session);
+  /**
+   * A request that fails leaves nothing behind: what was promised goes back to the pool, still clean. What the session
+   * was promised before, and has yet to claim, stays: it counts upon that.
+   */
+  #takePromisesBack(slot: number): void {
+    const { pair, session, got } = this.#table;
+    const id = pair[slot]!;
+    withdrawPromises(this.#books, this.#pairs[id]!.ledger, id, session[slot]!, got[slot]!);
     this.#memoryIsFree();
   }
 

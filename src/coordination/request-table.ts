@@ -65,6 +65,15 @@ export class RequestTable {
     return missing;
   }
 
+  /** Chunks that all requests together still miss. */
+  missingOfAll(): number {
+    let missing = 0;
+    for (let slot = 0; slot < CAPACITY && this.count > 0; slot++) {
+      if (this.active[slot] === 1) missing += this.missing(slot);
+    }
+    return missing;
+  }
+
   remove(slot: number): void {
     const pair = this.pair[slot]!;
     this.#ofPair[pair] = this.#ofPair[pair]! - 1;

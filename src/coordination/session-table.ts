@@ -70,7 +70,7 @@ export class SessionTable {
       const at = SESSIONS + session * SESSION_WORDS;
       // The numbers of requests and reclaims go on counting, so that nothing of the last owner is taken for the new one's.
       Atomics.store(words, at + SESSION.responseSeq, Atomics.load(words, at + SESSION.requestSeq));
-      for (const field of [SESSION.reclaimChunks, SESSION.revocableChunks, SESSION.waits] as const) {
+      for (const field of [SESSION.reclaimChunks, SESSION.revocableChunks, SESSION.slackKib, SESSION.waits] as const) {
         this.#set(session, field, 0);
       }
       this.#set(session, SESSION.pid, pid);
@@ -137,6 +137,7 @@ export class SessionTable {
     this.#set(session, SESSION.state, SESSION_CLOSING);
     this.#set(session, SESSION.revocableChunks, 0);
     this.#set(session, SESSION.reclaimChunks, 0);
+    this.#set(session, SESSION.slackKib, 0);
     this.#reaped += reapSession(this.#file, this.#geometry, session);
     this.#effects.closeWake(session);
     this.#set(session, SESSION.state, SESSION_FREE);

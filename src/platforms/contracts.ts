@@ -24,18 +24,27 @@ export type Refusal =
   | 'peer-gone'
   | 'not-supported';
 
+/** A claim whose pieces are not neighbours; in this order they make up the lease. */
+export interface ScatteredPieces {
+  readonly chunks: Int32Array;
+  /** Counted from the start of the arena. They follow the chunks. */
+  readonly blocks: Int32Array;
+}
+
 /**
  * What a claim took: enough to find the memory and to give it back. All of it is leased to one session. A chunk is what
  * changes hands between domains, a block the smallest lease; both are numbered from the start of the arena.
  */
 export interface Claimed {
-  /** First chunk of a run of neighbours, or -1 when `scattered` holds the chunks. */
+  /** First chunk of a run of neighbours, or -1 when the pieces are `scattered`. */
   readonly start: number;
   readonly chunks: number;
   /** Blocks, from `firstBlock` on, of the chunk after the run (of chunk `start` when `chunks` is 0). */
   readonly blocks: number;
   readonly firstBlock: number;
-  readonly scattered: Int32Array | undefined;
+  readonly scattered: ScatteredPieces | undefined;
+  /** What it holds beyond what was asked for: less than a block, or less than a chunk if it is revocable. */
+  readonly slackBytes: number;
   /** Where it came from: tiers 0, 1 and 2. */
   readonly reserveBytes: number;
   readonly poolBytes: number;
@@ -50,12 +59,20 @@ export interface LeaseHolder {
   readonly chunkBytes: number;
   readonly blockBytes: number;
   /**
-   * Takes memory out of what was offered to the domain or promised to the session; it is zeroed.
+   * Takes memory that the domain holds and nobody uses, in any pieces: what was offered to it or promised to the session,
+   * free blocks of split chunks, and what was released and is not scrubbed yet, which it then zeroes itself.
    * @param byteLength above 0. @param revocable whole chunks, that the domain may be asked for.
    * @returns undefined when there is not enough: nothing is taken then.
    */
   claim(byteLength: number, revocable: boolean): Claimed | undefined;
-  /** Gives back what this session claimed. It comes to nobody before it is scrubbed. Once per claim. */
+  /**
+   * Chunks that the domain lacks for such a claim. 0: it holds enough; if a claim failed all the same, then a part of it
+   * was being scrubbed, or in another claim that failed as well.
+   */
+  missingChunks(byteLength: number, revocable: boolean): number;
+  /** Leaves to the whole domain what was promised to this session and is not needed any more. */
+  dropPromises(): void;
+  /** Gives back what this session claimed. It comes to nobody unscrubbed. Once per claim. */
   release(claimed: Claimed): void;
 }
 

@@ -16,6 +16,7 @@ import { viewOf } from '../../src/native/libc.ts';
 import { type Arena, createArena } from '../../src/platforms/arena/arena-file.ts';
 import { ChunkKeeper } from '../../src/platforms/arena/chunk-keeper.ts';
 import { ChunkSpace } from '../../src/platforms/arena/chunk-space.ts';
+import { extentsOf } from '../../src/platforms/arena/extents.ts';
 import type { Claimed, LeaseHolder, LeaseKeeper } from '../../src/platforms/contracts.ts';
 
 const CHUNKS = 8;
@@ -25,7 +26,8 @@ const BLOCK = 2 ** 16;
 
 /** A route and the lender at its other end, who has lent all chunks to the domain. */
 interface RouteUnderTest {
-  holder(session: number): LeaseHolder;
+  /** @param scrubs whether it may zero memory itself. */
+  holder(session: number, scrubs?: boolean): LeaseHolder;
   readonly keeper: LeaseKeeper;
   /** Bytes of the arena. */
   readonly memory: Uint8Array;
@@ -42,7 +44,8 @@ function overLedger(
   const ledger = new Ledger(file, GEOMETRY);
   for (let chunk = 0; chunk < CHUNKS; chunk++) ledger.set(chunk, wordOf(STATE.offered));
   return {
-    holder: (session) => new ChunkSpace(file, GEOMETRY, session),
+    holder: (session, scrubs = true) =>
+      new ChunkSpace(file, GEOMETRY, session, undefined, scrubs ? { scrub } : undefined),
     keeper: new ChunkKeeper(file, GEOMETRY, { scrub }),
     memory,
     takeReturned() {
@@ -84,13 +87,10 @@ const ROUTES: Record<string, () => Promise<RouteUnderTest>> = {
 };
 
 /** The blocks of a claim, by number. */
-function blocksOf({ start, chunks, blocks, firstBlock, scattered }: Claimed): number[] {
-  const perChunk = CHUNK / BLOCK;
-  const whole = scattered ? [...scattered] : Array.from({ length: chunks }, (_, at) => start + at);
-  return [
-    ...whole.flatMap((chunk) => Array.from({ length: perChunk }, (_, block) => chunk * perChunk + block)),
-    ...Array.from({ length: blocks }, (_, block) => (start + chunks) * perChunk + firstBlock + block),
-  ];
+function blocksOf(claimed: Claimed): number[] {
+  return extentsOf(claimed, CHUNK, BLOCK).flatMap(({ offset, length }) =>
+    Array.from({ length: length / BLOCK }, (_, at) => offset / BLOCK + at),
+  );
 }
 
 const blockOf = ({ memory }: RouteUnderTest, block: number): Uint8Array =>
@@ -148,7 +148,7 @@ for (const [name, make] of Object.entries(ROUTES)) {
 
     test('what was released comes to nobody before it is scrubbed', async () => {
       const route = await make();
-      const [first, second] = [route.holder(1), route.holder(2)];
+      const [first, second] = [route.holder(1), route.holder(2, false)];
       const all = first.claim(CHUNKS * CHUNK, false)!;
       fill(route, all, 0xee);
       first.release(all);
@@ -222,7 +222,8 @@ for (const [name, make] of Object.entries(ROUTES)) {
       for (const claimed of singles.filter((_, at) => at % 2 === 0)) holder.release(claimed);
       scrubAll(route);
       const scattered = route.holder(2).claim(4 * CHUNK, false)!;
-      assert.equal(new Set(scattered.scattered).size, 4);
+      assert.equal(scattered.scattered!.chunks.length, 4);
+      assert.equal(new Set(blocksOf(scattered)).size, (4 * CHUNK) / BLOCK);
       route.holder(2).release(scattered);
       for (const claimed of singles.filter((_, at) => at % 2 === 1)) holder.release(claimed);
       scrubAll(route);

@@ -110,8 +110,13 @@ export class ChunkKeeper implements LeaseKeeper {
 
   /** Released chunks first: they need no scrubbing here then. */
   revoke(chunks: number): number {
-    const released = this.#giveBack(STATE.dirty, chunks);
-    return released + this.#giveBack(STATE.reserved, chunks - released);
+    let given = this.#giveBack(STATE.dirty, chunks);
+    if (given < chunks && this.#scrubbing >= 0) {
+      if (this.ledger.move(this.#scrubbing, wordOf(STATE.scrubbing), wordOf(STATE.returning))) given++;
+      this.#scrubbing = -1;
+    }
+    given += this.#giveBackIdleSplits(chunks - given);
+    return given + this.#giveBack(STATE.reserved, chunks - given);
   }
 
   /** Takes up to `chunks` offers into the reserve. @returns how many there were. */
@@ -177,6 +182,29 @@ export class ChunkKeeper implements LeaseKeeper {
     }
     if (free === blocks.perChunk) this.#merge(chunk, word);
     return done;
+  }
+
+  /** Split chunks of which nobody holds a block any more. */
+  #giveBackIdleSplits(most: number): number {
+    const blocks = this.#blocks;
+    let given = 0;
+    for (let chunk = 0; chunk < this.ledger.chunkCount && given < most; chunk++) {
+      const word = this.ledger.peek(chunk);
+      if (stateOf(word) !== STATE.split || !blocks.isIdle(chunk)) continue;
+      if (!this.ledger.move(chunk, word, wordOf(STATE.merging))) continue;
+      let taken = 0;
+      while (
+        taken < blocks.perChunk &&
+        (blocks.move(chunk, taken, BLOCK.free, BLOCK.none) || blocks.move(chunk, taken, BLOCK.dirty, BLOCK.none))
+      ) {
+        taken++;
+      }
+      if (taken === blocks.perChunk) {
+        this.ledger.set(chunk, wordOf(STATE.returning));
+        given++;
+      } else reopen(this.ledger, blocks, chunk);
+    }
+    return given;
   }
 
   #merge(chunk: number, word: number): void {

@@ -3,6 +3,7 @@ import { parentPort, workerData } from 'node:worker_threads';
 import type { Geometry } from '../../../src/control/layout.ts';
 import { ChunkKeeper } from '../../../src/platforms/arena/chunk-keeper.ts';
 import { ChunkSpace } from '../../../src/platforms/arena/chunk-space.ts';
+import { extentsOf } from '../../../src/platforms/arena/extents.ts';
 import type { Claimed } from '../../../src/platforms/contracts.ts';
 
 const { buffer, owners, geometry, session, threads, rounds } = workerData as {
@@ -33,14 +34,17 @@ function mark(first: number, count: number, from: number, to: number): void {
   }
 }
 
-function markClaim({ start, chunks, blocks, firstBlock, scattered }: Claimed, from: number, to: number): void {
-  if (scattered) for (const chunk of scattered) mark(chunk * perChunk, perChunk, from, to);
-  else mark(start * perChunk, chunks * perChunk, from, to);
-  if (blocks > 0) mark((start + chunks) * perChunk + firstBlock, blocks, from, to);
+const expectUnused = (offset: number, length: number): void => mark(offset / blockBytes, length / blockBytes, 0, 0);
+
+function markClaim(claimed: Claimed, from: number, to: number): void {
+  for (const { offset, length } of extentsOf(claimed, perChunk * blockBytes, blockBytes)) {
+    mark(offset / blockBytes, length / blockBytes, from, to);
+  }
 }
 
 function claimAndRelease(): void {
-  const space = new ChunkSpace(file, geometry, session);
+  // Nobody may be using what is scrubbed, whoever scrubs it.
+  const space = new ChunkSpace(file, geometry, session, undefined, { scrub: expectUnused });
   const held: Claimed[] = [];
   let seed = session * 7919;
   const random = (below: number): number => {
@@ -69,8 +73,7 @@ function claimAndRelease(): void {
 
 function keep(): void {
   const keeper = new ChunkKeeper(file, geometry, {
-    // Nobody may be using what is scrubbed.
-    scrub: (offset, length) => mark(offset / blockBytes, length / blockBytes, 0, 0),
+    scrub: expectUnused,
   });
   for (let ended = false; ; ) {
     if (keeper.scrub(blockBytes) > 0) continue;

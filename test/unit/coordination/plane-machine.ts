@@ -27,12 +27,13 @@ import type { PairLimits } from '../../../src/coordination/pair-limits.ts';
 import { SOURCE_BACKEND, SOURCE_MAIN } from '../../../src/coordination/sources.ts';
 import { reapSession } from '../../../src/platforms/arena/chunk-keeper.ts';
 import { ChunkSpace } from '../../../src/platforms/arena/chunk-space.ts';
-import type { Claimed } from '../../../src/platforms/contracts.ts';
+import { extentsOf } from '../../../src/platforms/arena/extents.ts';
+import type { Claimed, LeaseHolder } from '../../../src/platforms/contracts.ts';
 
 /** 16 chunks of 512 KiB (two scrub slices each) in 8 blocks. */
 export const GEOMETRY: Geometry = { chunkCount: 16, chunkShift: 19, blockShift: 16 };
-const BLOCKS = 8;
-const BLOCK_BYTES = 2 ** 16;
+export const BLOCKS = 8;
+export const BLOCK_BYTES = 2 ** 16;
 export const CHUNK_BYTES = 2 ** 19;
 const QUIET_ROUNDS = 500;
 
@@ -255,10 +256,8 @@ export class App {
   constructor(domain: Domain, session: number) {
     this.domain = domain;
     this.session = session;
-    this.space = new ChunkSpace(domain.file, GEOMETRY, session, {
-      owners: domain.machine.owners,
-      pair: domain.id,
-    });
+    const grants = { owners: domain.machine.owners, pair: domain.id };
+    this.space = new ChunkSpace(domain.file, GEOMETRY, session, grants, domain.machine);
     this.#at = SESSIONS + session * SESSION_WORDS;
     Atomics.store(this.#words, this.#at + SESSION.responseSeq, this.word('requestSeq'));
     this.#seenReclaim = this.word('reclaimSeq');
@@ -296,6 +295,19 @@ export class App {
     this.space.release(claim.claimed);
     this.#countRevocable();
     ring(this.domain.bell, this.session);
+  }
+
+  /** This application as a `BorrowAttempt` sees it: what it claims is checked and tagged. */
+  get holder(): LeaseHolder {
+    const { space } = this;
+    return {
+      chunkBytes: CHUNK_BYTES,
+      blockBytes: BLOCK_BYTES,
+      claim: (bytes, revocable) => this.claim(bytes, revocable),
+      missingChunks: (bytes, revocable) => space.missingChunks(bytes, revocable),
+      dropPromises: () => space.dropPromises(),
+      release: (claimed) => this.release(this.claims.findIndex((claim) => claim.claimed === claimed)),
+    };
   }
 
   /** Posts a request for `chunks`. @returns its number. */
@@ -349,13 +361,11 @@ export class App {
   }
 }
 
-function* blocksOf({ start, chunks, blocks, firstBlock, scattered }: Claimed): Generator<number> {
-  if (scattered) {
-    for (const chunk of scattered) for (let block = 0; block < BLOCKS; block++) yield chunk * BLOCKS + block;
-    return;
-  }
-  for (let block = 0; block < chunks * BLOCKS; block++) yield start * BLOCKS + block;
-  for (let block = 0; block < blocks; block++) yield (start + chunks) * BLOCKS + firstBlock + block;
+/** The blocks of a claim, counted from the start of the arena. */
+export function blocksOf(claimed: Claimed): number[] {
+  return extentsOf(claimed, CHUNK_BYTES, BLOCK_BYTES).flatMap(({ offset, length }) =>
+    Array.from({ length: length / BLOCK_BYTES }, (_, at) => offset / BLOCK_BYTES + at),
+  );
 }
 
 export function ring(bell: Int32Array, source: number): void {
