@@ -20,6 +20,8 @@ const LIMITS = [
 ];
 const NO_FLOORS = [0, 0, 0];
 const SESSIONS_A_DOMAIN = 3;
+/** Nobody counts upon the memory of a donor that has let a deadline pass; here all of them are asked again at once. */
+const NEVER_LEFT_ALONE = 0;
 
 /** Sabotage: mechanisms that a run may do without. */
 interface Without {
@@ -43,6 +45,7 @@ class Run {
 
   constructor(seed: number, floors: readonly number[], without: Without) {
     this.machine = new PlaneMachine(LIMITS.map((limits, id) => ({ ...limits, floorChunks: floors[id]! })));
+    this.machine.back.setMode(false, NEVER_LEFT_ALONE);
     this.#state = seed >>> 0 || 1;
     this.#floors = floors;
     this.#without = without;
@@ -103,7 +106,7 @@ class Run {
   #stir(): void {
     const { machine } = this;
     machine.domains[this.random(3)]!.setReserve(this.random(4));
-    if (this.random(4) === 0) machine.back.setMode(this.random(3) === 0, 1000);
+    if (this.random(4) === 0) machine.back.setMode(this.random(3) === 0, NEVER_LEFT_ALONE);
     machine.advance(this.random(400_000));
   }
 
