@@ -1,6 +1,5 @@
-import { BackendAgent } from '../agent/backend-agent.ts';
-import { DomainAgent } from '../agent/domain-agent.ts';
 import { openLog } from '../agent/log.ts';
+import { settleSoon } from '../agent/settle.ts';
 import { loadConfigApart } from '../config/load-apart.ts';
 import type { Config } from '../config/schema.ts';
 import { EXIT, type ExitCode, MemtideError } from '../errors.ts';
@@ -25,13 +24,18 @@ export async function agentCommand(options: AgentOptions, io: CommandIo): Promis
     stop = resolve;
   });
   const common = { config, runDir, log, stopped: () => stop(EXIT.unavailable) };
+  // Each loads its own half of memtide only: on a small board modules that nobody calls are memory and time to start.
   const agent =
     options.role === 'backend'
-      ? new BackendAgent(common)
-      : new DomainAgent({ ...common, domain: domainOf(config, options.domain) });
+      ? new (await import('../agent/backend-agent.ts')).BackendAgent(common)
+      : new (await import('../agent/domain-agent.ts')).DomainAgent({
+          ...common,
+          domain: domainOf(config, options.domain),
+        });
   io.signal.addEventListener('abort', () => stop(EXIT.ok));
   try {
     await agent.start();
+    settleSoon();
     io.stdout.write(`memtide ${name}: ready in ${runDir}\n`);
     if (io.signal.aborted) stop(EXIT.ok);
     return await ended;

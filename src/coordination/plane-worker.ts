@@ -11,15 +11,15 @@ import { futexWake, gettid, memset, PRIO_PROCESS, setpriority, write } from '../
 import { mapFile, mapPrivate, wordsOf } from '../native/mapping.ts';
 import { threadCpuMicros } from '../native/scratch.ts';
 import { type Arena, openArena } from '../platforms/arena/arena-file.ts';
-import { BackendPlane } from './backend-plane.ts';
 import { ChunkBooks } from './chunk-books.ts';
-import { FrontendPlane } from './frontend-plane.ts';
-import { futexPingPong } from './ping-pong.ts';
 import { PLANE_CONTROL, PLANE_FIGURES, type PlaneCommand, type PlaneData, type PlaneStart } from './plane-thread.ts';
 import { DomainFiles } from './run-files.ts';
 import { SOURCE_BACKEND } from './sources.ts';
 
-/** The fast plane's thread: sets a plane up, then loops until it is told to stop. See plane-thread.ts. */
+/**
+ * The fast plane's thread: sets a plane up, then loops until it is told to stop. See plane-thread.ts. Of the two planes
+ * it loads its own only.
+ */
 
 const {
   start,
@@ -67,7 +67,11 @@ function backendBell({ doorbell, backendBell: file, scheduling }: PlaneStart): D
   return new FutexWaiter({ words: wordsOf(mapping), at: 0, address: mapping.address }, scheduling.spins);
 }
 
-function backendLoop(begin: PlaneStart & { role: 'backend' }): Loop {
+async function backendLoop(begin: PlaneStart & { role: 'backend' }): Promise<Loop> {
+  const [{ BackendPlane }, { futexPingPong }] = await Promise.all([
+    import('./backend-plane.ts'),
+    import('./ping-pong.ts'),
+  ]);
   const arena = openArena(begin.arena);
   const ringers: DoorbellRinger[] = [];
   const pings: { words: Int32Array; address: number }[] = [];
@@ -90,11 +94,10 @@ function backendLoop(begin: PlaneStart & { role: 'backend' }): Loop {
   const chunkBytes = 2 ** begin.geometry.chunkShift;
   for (const { offset, length } of residentExtents(owners, chunkBytes)) arena.premap(offset, length);
   let punched = 0;
+  const waiter = backendBell(begin);
   return {
-    waiter: backendBell(begin),
-    poll() {
-      return plane.poll(this.waiter.pending);
-    },
+    waiter,
+    poll: () => plane.poll(waiter.pending),
     beat: () => plane.beat(),
     obey(command) {
       if (command.kind === 'pair') {
@@ -138,7 +141,8 @@ function backendLoop(begin: PlaneStart & { role: 'backend' }): Loop {
   };
 }
 
-function frontendLoop(begin: PlaneStart & { role: 'frontend' }): Loop {
+async function frontendLoop(begin: PlaneStart & { role: 'frontend' }): Promise<Loop> {
+  const { FrontendPlane } = await import('./frontend-plane.ts');
   const files = new DomainFiles(begin.domainDirectory);
   const { file, identity } = openControlFile(files.control);
   const arena = openArena(begin.arena);
@@ -218,7 +222,7 @@ class SessionWaker {
   }
 }
 
-const loop = start.role === 'backend' ? backendLoop(start) : frontendLoop(start);
+const loop = await (start.role === 'backend' ? backendLoop(start) : frontendLoop(start));
 const refused = start.scheduling.nice !== undefined && setpriority(PRIO_PROCESS, gettid(), start.scheduling.nice) !== 0;
 parentPort?.postMessage({ ready: true, niceRefused: refused });
 

@@ -1,5 +1,4 @@
 /** Stamps messages with every clock there is, so that a drive recorded with a wrong wall clock can be put right later. */
-import { randomUUID } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Clock } from '../clock.ts';
@@ -22,11 +21,14 @@ export function readBootId(procRoot: string): BootId {
   try {
     const id = readFileSync(file, 'utf8').trim();
     if (/^[0-9a-f-]{36}$/.test(id)) return { id };
-    return { id: `process-${randomUUID()}`, madeUp: `${file} holds no boot id` };
+    return { id: processId(), madeUp: `${file} holds no boot id` };
   } catch (error) {
-    return { id: `process-${randomUUID()}`, madeUp: `${file}: ${(error as NodeJS.ErrnoException).code}` };
+    return { id: processId(), madeUp: `${file}: ${(error as NodeJS.ErrnoException).code}` };
   }
 }
+
+/** Loads the cryptography of Node, some 2 MiB, only where it comes to this. */
+const processId = (): string => `process-${process.getBuiltinModule('node:crypto').randomUUID()}`;
 
 export interface StamperOptions {
   readonly clock: Clock;

@@ -15,7 +15,7 @@ import {
 } from '../../native/libc.ts';
 import { MAX_VIEW_BYTES, type Mapping, mapShared } from '../../native/mapping.ts';
 import { formatBytes } from '../../units.ts';
-import { type HugeMount, mountHugeTmpfs } from './huge-mount.ts';
+import type { HugeMount } from './huge-mount.ts';
 
 /**
  * The arena: one shared-memory file whose chunks move between domains. The back end makes it and takes its memory with
@@ -55,6 +55,8 @@ export async function createArena(options: {
   let mount: HugeMount | undefined;
   let hugeReason: string | undefined;
   if (hugePages !== 'never') {
+    // Only the maker starts a program; those who open the arena need not load what that takes.
+    const { mountHugeTmpfs } = await import('./huge-mount.ts');
     const result = await mountHugeTmpfs(byteLength, keep);
     if (result.ok) mount = result.mount;
     else hugeReason = result.reason;
