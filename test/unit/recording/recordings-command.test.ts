@@ -1,18 +1,22 @@
 import assert from 'node:assert/strict';
-import { mkdtemp, rm, stat, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { homedir, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { PassThrough } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import { before, describe, it, type TestContext } from 'node:test';
-import { type RecordingReport, recordingsCommand } from '../../../src/commands/recordings.ts';
+import { recordingsCommand, report } from '../../../src/commands/recordings.ts';
 import { type ShippedRecording, shippedRecordings } from '../../../src/evaluation/recording/catalogue.ts';
 import { formatRow } from '../../../src/evaluation/recording/format.ts';
 import { gatherProvenance, pageSizeBytes } from '../../../src/evaluation/recording/provenance.ts';
 import { readRecording } from '../../../src/evaluation/recording/read.ts';
+import { type RecordingReport, recordingsText } from '../../../src/evaluation/recording/report-text.ts';
 import { packageRoot } from '../../../src/package-root.ts';
 import { fixtureTree } from '../pressure/fixture-tree.ts';
 import { traceOf } from './traces.ts';
+
+/** Renew it by hand, and read the difference. */
+const GOLDEN = new URL('../../../../test/golden/recordings/report.txt', import.meta.url);
 
 async function recordings(files: readonly string[], json: boolean): Promise<string> {
   const [stdout, stderr] = [new PassThrough(), new PassThrough()];
@@ -77,8 +81,28 @@ describe('memtide recordings', () => {
     await writeFile(join(folder, 'mine.csv'), `time_s,bytes\n${rows.join('')}`);
     const printed = await recordings([join(folder, 'mine.csv')], false);
     assert.match(printed, /mine: plain CSV/);
-    assert.match(printed, /│ mine +│ 5\.0 s +│ 60 MiB/);
-    assert.match(printed, /│ mine +│ adaptive/);
+    assert.match(printed, /^ +mine\nduration +5\.0 s\npeak +60 MiB\n/m);
+  });
+
+  it('prints the table that was reviewed, in 80 columns', async () => {
+    const shipped = await Promise.all((await shippedRecordings()).map(({ path }) => readRecording(path)));
+    // The time that the detector took is this machine's of this moment.
+    const reports = shipped.map((recording) => ({ ...report(recording), detectorCpuMicrosPerSample: 1.5 }));
+    const printed = recordingsText(reports, 80);
+    for (const line of printed.split('\n')) assert.ok(line.length <= 80, line);
+    assert.equal(printed, await readFile(GOLDEN, 'utf8'));
+  });
+
+  it('puts as many recordings side by side as fit, and one at least', async () => {
+    const [first] = await Promise.all((await shippedRecordings()).map(({ path }) => readRecording(path)));
+    const reports = ['a', 'b', 'c', 'd', 'e'].map((name) => ({ ...report(first!), name }));
+    for (const [columns, blocks] of [
+      [10, 5],
+      [80, 2],
+      [200, 1],
+    ] as const) {
+      assert.equal(recordingsText(reports, columns).match(/^duration/gm)?.length, blocks, `${columns} columns`);
+    }
   });
 });
 
