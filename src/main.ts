@@ -109,6 +109,7 @@ program
   .addOption(runDirOption())
   .option('--config <file>', 'the configuration that the agents run with')
   .option('--json', 'for programs')
+  .addHelpText('after', '\nExamples:\n  $ memtide status\n  $ memtide status --config memtide.json --json')
   .action((options) => run(async () => (await import('./commands/status.ts')).statusCommand(options, io)));
 
 program
@@ -150,6 +151,7 @@ program
   .description('the recordings that ship with memtide (or FILES): their bursts, and how well the detector sees them')
   .argument('[files...]')
   .option('--json', 'for programs')
+  .addHelpText('after', '\nExamples:\n  $ memtide recordings\n  $ memtide recordings build.memtide.csv --json')
   .action((files: string[], options) =>
     run(async () =>
       (await import('./commands/recordings.ts')).recordingsCommand({ files, json: options.json === true }, io),
@@ -199,25 +201,33 @@ program
   .command('doctor')
   .description('what this machine offers memtide, and the mend for what is missing')
   .option('--json', 'for programs')
+  .addHelpText('after', '\nExamples:\n  $ memtide doctor\n  $ memtide doctor --json')
   .action((options) => run(async () => (await import('./commands/doctor.ts')).doctorCommand(options, io)));
 
 const config = program
   .command('config')
-  .description('the configuration: its keys, whether a file is right, what it comes to');
+  .description('the configuration: its keys, whether a file is right, what it comes to')
+  .addHelpText('after', '\nExamples:\n  $ memtide config schema\n  $ memtide config check memtide.json');
 config
   .command('schema')
   .description('every key with its accepted form, default and reason')
   .option('--json', 'as JSON Schema')
+  .addHelpText(
+    'after',
+    '\nExamples:\n  $ memtide config schema\n  $ memtide config schema --json > memtide.schema.json',
+  )
   .action((options) => run(async () => (await import('./commands/config.ts')).configSchemaCommand(options, io)));
 config
   .command('check')
   .argument('<file>')
   .description('whether a file is a valid configuration')
+  .addHelpText('after', '\nExamples:\n  $ memtide config check memtide.json')
   .action((file: string) => run(async () => (await import('./commands/config.ts')).configCheckCommand({ file }, io)));
 config
   .command('show')
   .argument('[file]')
   .description('the effective configuration, defaults filled in')
+  .addHelpText('after', '\nExamples:\n  $ memtide config show > memtide.json')
   .action((file: string | undefined) =>
     run(async () => (await import('./commands/config.ts')).configShowCommand(file === undefined ? {} : { file }, io)),
   );

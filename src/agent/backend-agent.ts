@@ -345,6 +345,7 @@ export class BackendAgent implements CommandedBackend {
       pool_bytes: this.#poolBytes(),
       arena: this.#service.arenaFacts,
       broker_url: this.#telemetry.status().brokerUrl,
+      uplink: this.#telemetry.status().uplink,
       domains: this.#service.domainNames.map((name) => {
         this.#service.countStates(name, this.#counts);
         const of = (state: number): number => this.#counts[state]! * chunkBytes;

@@ -7,7 +7,8 @@ import {
   type SessionReply,
   type SessionWelcome,
 } from '../coordination/session-protocol.ts';
-import { errorMessage, MemtideError } from '../errors.ts';
+import { whyUnreachable } from '../coordination/socket-failure.ts';
+import { EXIT, MemtideError } from '../errors.ts';
 
 /**
  * The slow-plane half of a connection: JSON lines over the agent's Unix socket, one answer to a call.
@@ -161,9 +162,10 @@ async function connected(path: string, inBackground = false): Promise<net.Socket
           operation: 'connect to the agent',
           object: path,
           expected: 'a running agent of the domain',
-          actual: errorMessage(cause),
+          actual: whyUnreachable(cause),
           remedy: 'start it with: memtide agent --domain NAME (or npm start for the whole demonstration)',
           cause,
+          exitCode: EXIT.unavailable,
         }),
       ),
     );

@@ -64,15 +64,21 @@ function readText(path: string): string {
     return content.toString('utf8');
   } catch (error) {
     if (error instanceof MemtideError) throw error;
-    const missing = errorCode(error) === 'ENOENT';
+    const code = errorCode(error);
+    const missing = code === 'ENOENT';
+    const [actual, remedy] =
+      code === 'EISDIR'
+        ? ['a folder', 'name the file in it']
+        : [
+            code === 'EACCES' ? 'a file that this user may not read' : (code ?? String(error)),
+            'check its owner and mode',
+          ];
     throw new MemtideError({
       operation: 'read the configuration',
       object: path,
       expected: 'a JSON file that this user may read',
-      actual: missing ? 'no such file' : (errorCode(error) ?? String(error)),
-      remedy: missing
-        ? 'create it (an empty object, {}, gives the defaults) or leave --config out'
-        : 'check its owner and mode',
+      actual: missing ? 'no such file' : actual,
+      remedy: missing ? 'create it (an empty object, {}, gives the defaults) or leave --config out' : remedy,
       cause: error,
       exitCode: EXIT.config,
     });

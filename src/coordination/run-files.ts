@@ -1,6 +1,7 @@
 import fs from 'node:fs';
 import path from 'node:path';
-import { MemtideError } from '../errors.ts';
+import { SLUG, SLUG_FORM } from '../config/names.ts';
+import { EXIT, MemtideError } from '../errors.ts';
 
 /**
  * Where the agents of one machine meet: a directory on tmpfs that only its user may enter.
@@ -51,7 +52,9 @@ export class RunFiles {
   get owners(): string {
     return path.join(this.directory, 'owners');
   }
+  /** @throws MemtideError when it can be no domain's name: it would lead to another folder. */
   domain(name: string): DomainFiles {
+    if (!SLUG.test(name)) throw notAName(name);
     return new DomainFiles(path.join(this.directory, 'domains', name));
   }
 }
@@ -79,6 +82,15 @@ export class DomainFiles {
     return path.join(this.directory, `wake-${session}`);
   }
 }
+
+const notAName = (name: string): MemtideError =>
+  new MemtideError({
+    operation: 'find the domain',
+    object: JSON.stringify(name.slice(0, 64)),
+    expected: `a name of ${SLUG_FORM}`,
+    remedy: 'memtide status lists the domains that run here',
+    exitCode: EXIT.usage,
+  });
 
 /** Byte of `backend.lock` and of `sessions.lock` that stands for the agent itself. */
 export const AGENT_LOCK_BYTE = 0;

@@ -1,9 +1,10 @@
 import net from 'node:net';
-import { errorMessage, MemtideError } from '../errors.ts';
+import { EXIT, MemtideError } from '../errors.ts';
 import type { BackendCall, BackendNotice, BackendReply, FrontendWelcome } from './agent-protocol.ts';
 import type { BackendLink, BackendLinkEvents } from './backend-link.ts';
 import { outlast, reconnectDelay } from './retry.ts';
 import { LineSplitter } from './session-protocol.ts';
+import { whyUnreachable } from './socket-failure.ts';
 
 /** One attempt: let in, or not and why. */
 type Attempt =
@@ -146,9 +147,10 @@ const notThere = (path: string, cause: unknown): MemtideError =>
     operation: CONNECT,
     object: path,
     expected: 'a running back end in the same run directory',
-    actual: errorMessage(cause),
-    remedy: 'start it first: memtide agent --role backend',
+    actual: whyUnreachable(cause),
+    remedy: 'start it first: memtide agent --role backend, with the same configuration or --run-dir',
     cause,
+    exitCode: EXIT.unavailable,
   });
 
 const notLetIn = (path: string, domain: string, reply: BackendReply): MemtideError =>

@@ -20,6 +20,7 @@ const backendStatus = z.looseObject({
     lockReason: z.string().optional(),
   }),
   broker_url: z.string().optional(),
+  uplink: z.looseObject({ state: z.string(), reason: z.string().optional() }).optional(),
   domains: z.array(
     z.looseObject({
       name: z.string(),

@@ -7,13 +7,13 @@ export function statusText(
   backend: BackendStatus,
   domains: Readonly<Record<string, DomainStatus | string>>,
 ): string {
-  const { mode, total_bytes, pool_bytes, arena, broker_url, figures } = backend;
+  const { mode, total_bytes, pool_bytes, arena, figures } = backend;
   const facts: ReadonlyArray<readonly [string, string]> = [
     ['run dir', runDir],
     ['governs', `${formatBytes(total_bytes)} in mode ${mode}`],
     ['arena', `${formatBytes(arena.byteLength)}, ${hugeText(arena)}, ${lockText(arena)}`],
     ['pool', `${mebibytes(pool_bytes)} of no domain, offers included`],
-    ['broker', broker_url ?? 'none'],
+    ['broker', brokerText(backend)],
     ['stalls', stallText(domains)],
     ['requests', requestText(figures)],
     ['donors', donorText(backend)],
@@ -26,6 +26,12 @@ const hugeText = ({ huge, hugeReason }: BackendStatus['arena']): string =>
   huge ? 'huge pages' : `ordinary pages${hugeReason === undefined ? '' : ` (${hugeReason})`}`;
 const lockText = ({ locked, lockReason }: BackendStatus['arena']): string =>
   locked ? 'locked in memory' : `not locked${lockReason === undefined ? '' : ` (${lockReason})`}`;
+
+function brokerText({ broker_url, uplink }: BackendStatus): string {
+  if (broker_url === undefined) return 'none';
+  if (uplink === undefined || uplink.state === 'connected') return broker_url;
+  return `${broker_url}, not connected${uplink.reason === undefined ? '' : `: ${uplink.reason}`}`;
+}
 
 /** Only what could not be served from reserve and offers comes to the back end. */
 function requestText({ requests = 0, served = 0, refused = 0 }: BackendStatus['figures']): string {

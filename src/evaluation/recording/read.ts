@@ -1,5 +1,5 @@
 import { readFile, stat } from 'node:fs/promises';
-import { EXIT, errorMessage, MemtideError } from '../../errors.ts';
+import { EXIT, errorCode, errorMessage, MemtideError } from '../../errors.ts';
 import { formatBytes, MIB } from '../../units.ts';
 import type { Recording } from './format.ts';
 import { parseRecording } from './parse.ts';
@@ -31,6 +31,9 @@ async function readText(path: string): Promise<string> {
     return await readFile(path, 'utf8');
   } catch (error) {
     if (error instanceof MemtideError) throw error;
-    throw failed(errorMessage(error), 'check the name and your permission to read it', error);
+    if (errorCode(error) === 'ENOENT') {
+      throw failed('no such file', 'check the name; memtide recordings lists those that come with memtide', error);
+    }
+    throw failed(errorMessage(error), 'check your permission to read it', error);
   }
 }

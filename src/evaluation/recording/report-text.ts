@@ -55,8 +55,8 @@ const BURST_LINES: readonly Line[] = [
   ['gaps, CV', ({ characteristics }) => fixed(characteristics.gapVariation, 2)],
   ['dispersion', ({ characteristics }) => fixed(characteristics.dispersionIndex, 1)],
 ];
-const BURST_NOTES = `Rises are per second, where memory rose, p50 / p99. Size is p50 / largest, length
-p50 / p99, CV the coefficient of variation of the gaps between bursts.`;
+const BURST_NOTES = `Rises are per second, where memory rose, p50 / p99. Size is p50 / largest,
+length p50 / p99, CV the coefficient of variation of the gaps between bursts.`;
 
 const DETECTOR_LINES: readonly Line[] = [
   ['labelled', ({ detector }) => String(detector.labelled)],
@@ -69,7 +69,7 @@ const DETECTOR_LINES: readonly Line[] = [
   ['samples', both(({ samples }) => String(samples))],
   ['CPU a sample', ({ detectorCpuMicrosPerSample }) => formatMicros(detectorCpuMicrosPerSample)],
 ];
-const DETECTOR_NOTES = `Bursts are labelled from the whole recording. Delay is from their onset to detection,
+const DETECTOR_NOTES = `Bursts are labelled from the whole recording. Delay is from onset to detection,
 lead from detection to their peak.`;
 
 function sideBySide(lines: readonly Line[], reports: readonly RecordingReport[], columns: number): string {
