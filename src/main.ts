@@ -180,6 +180,7 @@ program
   .description('measure inter-domain memory against local allocations on this machine')
   .option('--quick', 'fewer rounds: at most 45 seconds')
   .option('--curve', 'burst latency against idle memory, beside the static split, on each recording that ships')
+  .option('--loaded', 'scheduler constructs and tiers beside programs that keep the CPUs busy, and without them')
   .option('--json', 'the rows, for programs')
   .addHelpText(
     'after',
@@ -187,12 +188,14 @@ program
 Examples:
   $ memtide bench --quick
   $ memtide bench --json > bench.json
+  $ memtide bench --loaded --quick        what real time buys the fast plane on this machine, in a minute
   $ memtide bench --curve --quick         how much idle memory buys which latency, in a minute`,
   )
   .action((options) =>
     run(async () => {
       const how = { quick: options.quick === true, json: options.json === true };
       if (options.curve) return (await import('./commands/bench-curve.ts')).benchCurveCommand(how, io);
+      if (options.loaded) return (await import('./commands/bench-loaded.ts')).benchLoadedCommand(how, io);
       return (await import('./commands/bench.ts')).benchCommand(how, io, mainModule);
     }),
   );

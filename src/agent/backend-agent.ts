@@ -20,7 +20,7 @@ import type { CommandedBackend, DomainLimits } from './backend-commands.ts';
 import { BudgetMover } from './budget-mover.ts';
 import { Changes } from './changes.ts';
 import type { Log } from './log.ts';
-import { schedulingOf } from './settings.ts';
+import { logRefusals, schedulingOf } from './settings.ts';
 import { arenaLimits, arenaSize, type Claimant, shareOffers } from './shares.ts';
 import { VERSION } from './version.ts';
 
@@ -129,6 +129,7 @@ export class BackendAgent implements CommandedBackend {
       ...this.#brokerUrl(),
     });
     await this.#service.start();
+    logRefusals(this.#service.constructs, this.#log);
     this.#service.onFailure((error) => {
       this.#log.error({ error: error.message }, 'the fast plane has failed');
       this.#stopped();
@@ -366,6 +367,7 @@ export class BackendAgent implements CommandedBackend {
         missed_share: this.#sizing.missedShare,
         evidence: this.#sizing.evidence,
       },
+      fast_plane: this.#service.constructs,
       figures: this.#service.figures(),
     };
   }

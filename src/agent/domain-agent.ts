@@ -25,7 +25,7 @@ import { DomainSource } from './domain-source.ts';
 import type { Log } from './log.ts';
 import { answerProgram } from './programs.ts';
 import { ReserveKeeper } from './reserve-keeper.ts';
-import { reserveRule, schedulingOf } from './settings.ts';
+import { logRefusals, reserveRule, schedulingOf } from './settings.ts';
 import { type StallWatch, watchStalls } from './stall-watch.ts';
 import { VERSION } from './version.ts';
 
@@ -103,6 +103,7 @@ export class DomainAgent implements CommandedDomain {
       },
     });
     await this.#front.start();
+    logRefusals(this.#front.constructs, this.#log);
     this.#front.onFailure((error) => {
       this.#log.error({ error: error.message }, 'the fast plane has failed');
       this.#stopped();
@@ -376,6 +377,7 @@ export class DomainAgent implements CommandedDomain {
       samples: cost.samples,
       sample_cpu_us: cost.samples === 0 ? 0 : cost.cpuMicros / cost.samples,
       telemetry: this.#telemetry?.status(),
+      fast_plane: this.#front.constructs,
       figures: this.#front.figures(),
     };
   }

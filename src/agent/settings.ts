@@ -1,12 +1,19 @@
 import type { Config } from '../config/schema.ts';
-import type { PlaneScheduling } from '../coordination/plane-thread.ts';
+import type { ConstructReport, PlaneScheduling } from '../coordination/plane-constructs.ts';
 import type { WatermarkRule } from '../policy/watermarks.ts';
+import type { Log } from './log.ts';
 
 /** Configuration to what the parts take. */
 
 export function schedulingOf({ fast_plane }: Config): PlaneScheduling {
-  // A look at the doorbell takes about 0.1 µs.
-  return { nice: fast_plane.nice, ...(fast_plane.spin_us > 0 ? { spins: fast_plane.spin_us * 10 } : {}) };
+  const { nice, policy, fifo_priority, cpu, spin_us } = fast_plane;
+  return { nice, policy, fifoPriority: fifo_priority, spinMicros: spin_us, ...(cpu === undefined ? {} : { cpu }) };
+}
+
+/** Once, at the start: the plane runs without what it was refused, and somebody may want to know why it is late. */
+export function logRefusals(constructs: readonly ConstructReport[], log: Log): void {
+  const refused = constructs.filter((report) => report.refused !== undefined);
+  if (refused.length > 0) log.warn({ refused }, 'the fast plane runs without scheduler constructs that were refused');
 }
 
 /**

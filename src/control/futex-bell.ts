@@ -6,6 +6,9 @@ import { BELL, BELL_PENDING_WORDS } from './layout.ts';
 /** Longest wait: an endless one keeps a worker's process from exiting. */
 export const MAX_WAIT_MILLIS = 250;
 
+/** Between two looks at the clock: together they take about a microsecond. */
+const LOOKS = 16;
+
 /** A bell's words in a shared mapping. */
 export interface BellPlace {
   readonly words: Int32Array;
@@ -45,21 +48,20 @@ export class FutexWaiter implements DoorbellWaiter {
   readonly #words: Int32Array;
   readonly #at: number;
   readonly #seqAddress: number;
-  readonly #spins: number;
+  /** How long to look at the word before sleeping; only worth it when the two sides have a CPU each. */
+  spinMicros = 0;
 
-  /** @param spins looks at the word this often before sleeping; only worth it when the two sides have a CPU each. */
-  constructor({ words, at, address }: BellPlace, spins = 0) {
+  constructor({ words, at, address }: BellPlace) {
     this.#words = words;
     this.#at = at;
     this.#seqAddress = address + (at + BELL.seq) * 4;
-    this.#spins = spins;
   }
 
   wait(timeoutMillis: number): boolean {
     const words = this.#words;
     if (this.#collect() || this.#any()) return true;
     if (timeoutMillis <= 0) return false;
-    for (let spin = 0; spin < this.#spins; spin++) if (this.#collect()) return true;
+    if (this.spinMicros > 0 && this.#spin()) return true;
     const seq = Atomics.load(words, this.#at + BELL.seq);
     Atomics.store(words, this.#at + BELL.waiting, 1);
     // The word may have been rung between the look and the store: look again before sleeping (layout.ts, bells).
@@ -69,6 +71,14 @@ export class FutexWaiter implements DoorbellWaiter {
   }
 
   close(): void {}
+
+  #spin(): boolean {
+    const until = performance.now() + this.spinMicros / 1000;
+    do {
+      for (let look = 0; look < LOOKS; look++) if (this.#collect()) return true;
+    } while (performance.now() < until);
+    return false;
+  }
 
   #collect(): boolean {
     let seen = 0;

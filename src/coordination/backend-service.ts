@@ -18,7 +18,8 @@ import { anyoneHolds, collectLeft } from './dead-domain.ts';
 import { makeFifo } from './fifo-file.ts';
 import { serveLines } from './line-server.ts';
 import type { PairLimits } from './pair-limits.ts';
-import { PLANE_FIGURES, type PlaneFigure, type PlaneScheduling, PlaneThread } from './plane-thread.ts';
+import type { ConstructReport, PlaneScheduling } from './plane-constructs.ts';
+import { PLANE_FIGURES, type PlaneFigure, PlaneThread } from './plane-thread.ts';
 import { AGENT_LOCK_BYTE, checkSocketPath, ensurePrivateDirectory, RunFiles } from './run-files.ts';
 import { MAX_PAIRS, SOURCE_MAIN } from './sources.ts';
 
@@ -184,6 +185,15 @@ export class BackendService {
   /** Takes memory from the system for chunks that have none, as far as there is some. */
   populate(chunks: number): void {
     this.#plane!.send({ kind: 'populate', count: chunks, lock: this.arenaFacts.locked });
+  }
+
+  /** The fast plane's scheduler constructs, as found in force. */
+  get constructs(): readonly ConstructReport[] {
+    return this.#plane!.constructs;
+  }
+
+  setScheduling(scheduling: PlaneScheduling): Promise<readonly ConstructReport[]> {
+    return this.#plane!.setScheduling(scheduling);
   }
 
   onFailure(report: (error: Error) => void): void {

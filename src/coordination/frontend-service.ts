@@ -10,7 +10,8 @@ import { tryLockByte } from '../native/ofd-lock.ts';
 import type { Mode } from '../records.ts';
 import type { BackendCall, BackendNotice, FrontendWelcome } from './agent-protocol.ts';
 import type { BackendLink } from './backend-link.ts';
-import { PLANE_FIGURES, type PlaneFigure, type PlaneScheduling, PlaneThread } from './plane-thread.ts';
+import type { ConstructReport, PlaneScheduling } from './plane-constructs.ts';
+import { PLANE_FIGURES, type PlaneFigure, PlaneThread } from './plane-thread.ts';
 import { outlast } from './retry.ts';
 import { AGENT_LOCK_BYTE, DomainFiles, RunFiles } from './run-files.ts';
 import type { SessionCall, SessionReply } from './session-protocol.ts';
@@ -168,6 +169,15 @@ export class FrontendService {
 
   get backendIsThere(): boolean {
     return this.#link?.isUp === true;
+  }
+
+  /** The fast plane's scheduler constructs, as found in force. */
+  get constructs(): readonly ConstructReport[] {
+    return this.#plane!.constructs;
+  }
+
+  setScheduling(scheduling: PlaneScheduling): Promise<readonly ConstructReport[]> {
+    return this.#plane!.setScheduling(scheduling);
   }
 
   onFailure(report: (error: Error) => void): void {

@@ -4,6 +4,7 @@ import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads';
 import type { Geometry } from '../control/layout.ts';
 import type { ArenaSource } from '../platforms/arena/arena-file.ts';
 import type { PairLimits } from './pair-limits.ts';
+import type { ConstructReport, PlaneScheduling } from './plane-constructs.ts';
 import { MAX_PAIRS } from './sources.ts';
 
 /**
@@ -16,12 +17,6 @@ export type DoorbellKind = 'futex' | 'fifo';
 export interface OwnersFile {
   readonly path: string;
   readonly arenaId: number;
-}
-
-/** How the operating system is asked to treat the thread. What is refused is reported, not fatal. */
-export interface PlaneScheduling {
-  readonly nice?: number;
-  readonly spins?: number;
 }
 
 export type PlaneStart = {
@@ -54,8 +49,15 @@ export type PlaneCommand =
   | { readonly kind: 'mode'; readonly split: boolean; readonly stuckBackoffMicros: number }
   /** Takes memory from the system for up to `count` chunks that have none. */
   | { readonly kind: 'populate'; readonly count: number; readonly lock: boolean }
+  /** In place of the constructs so far; answered with a `PlaneMessage`. */
+  | { readonly kind: 'scheduling'; readonly scheduling: PlaneScheduling }
   /** Gives memory of up to `count` free chunks back to the system; answered in `punched` of the figures. */
   | { readonly kind: 'punch'; readonly count: number };
+
+/** What the thread says: once when it serves, and after each change of its scheduling. */
+export interface PlaneMessage {
+  readonly constructs: readonly ConstructReport[];
+}
 
 export interface PlaneData {
   readonly start: PlaneStart;
@@ -96,6 +98,7 @@ export class PlaneThread {
   readonly #channel = new MessageChannel();
   #worker: Worker | undefined;
   #ended: Promise<number> | undefined;
+  #constructs: readonly ConstructReport[] = [];
 
   /** @param ring rings the bell that the thread waits on, as its own main thread. */
   constructor(start: PlaneStart, ring: () => void) {
@@ -123,13 +126,42 @@ export class PlaneThread {
     this.#worker = worker;
     this.#channel.port1.unref();
     this.#ended = new Promise((resolve) => worker.once('exit', resolve));
-    await new Promise<void>((resolve, reject) => {
-      worker.once('error', reject);
-      worker.once('message', () => resolve());
-      worker.once('exit', (code) => reject(new Error(`the fast plane ended while it started (code ${code})`)));
-    });
+    await this.#heard(worker, 'while it started');
     worker.removeAllListeners('exit');
     this.#ended = new Promise((resolve) => worker.once('exit', resolve));
+  }
+
+  /** The scheduler constructs as the thread found them in force. */
+  get constructs(): readonly ConstructReport[] {
+    return this.#constructs;
+  }
+
+  /** In place of the constructs so far. Resolves with what came of it. */
+  async setScheduling(scheduling: PlaneScheduling): Promise<readonly ConstructReport[]> {
+    const heard = this.#heard(this.#worker!, 'before it answered');
+    this.send({ kind: 'scheduling', scheduling });
+    await heard;
+    return this.#constructs;
+  }
+
+  /** Waits for the thread's next word. @throws what the thread failed with. */
+  async #heard(worker: Worker, when: string): Promise<void> {
+    const message = await new Promise<PlaneMessage>((resolve, reject) => {
+      const settle = (): void => {
+        worker.off('error', failed).off('message', spoke).off('exit', ended);
+      };
+      const failed = (error: Error): void => {
+        settle();
+        reject(error);
+      };
+      const spoke = (words: PlaneMessage): void => {
+        settle();
+        resolve(words);
+      };
+      const ended = (code: number): void => failed(new Error(`the fast plane ended ${when} (code ${code})`));
+      worker.on('error', failed).on('message', spoke).on('exit', ended);
+    });
+    this.#constructs = message.constructs;
   }
 
   /** Calls back when the thread ends although nobody stopped it. */

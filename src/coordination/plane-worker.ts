@@ -7,12 +7,23 @@ import { FifoRinger, FifoWaiter, openFifo } from '../control/fifo-bell.ts';
 import { FutexRinger, FutexWaiter } from '../control/futex-bell.ts';
 import { FRONT_BELL, PING, SESSION, SESSION_WORDS, SESSIONS, WAITS_FUTEX } from '../control/layout.ts';
 import { type OwnerWords, openOwnersFile, residentExtents } from '../control/owner-table.ts';
-import { futexWake, gettid, memset, PRIO_PROCESS, setpriority, write } from '../native/libc.ts';
+import { futexWake, memset, write } from '../native/libc.ts';
 import { mapFile, mapPrivate, wordsOf } from '../native/mapping.ts';
 import { threadCpuMicros } from '../native/scratch.ts';
+import { sessionGroup } from '../native/session-group.ts';
+import { callingThread } from '../native/thread-scheduling.ts';
 import { type Arena, openArena } from '../platforms/arena/arena-file.ts';
 import { ChunkBooks } from './chunk-books.ts';
-import { PLANE_CONTROL, PLANE_FIGURES, type PlaneCommand, type PlaneData, type PlaneStart } from './plane-thread.ts';
+import { PlaneConstructs, type PlaneScheduling } from './plane-constructs.ts';
+import {
+  PLANE_CONTROL,
+  PLANE_FIGURES,
+  type PlaneCommand,
+  type PlaneData,
+  type PlaneMessage,
+  type PlaneStart,
+} from './plane-thread.ts';
+import { boundRealtime, RealtimeGuard } from './realtime-guard.ts';
 import { DomainFiles } from './run-files.ts';
 import { SOURCE_BACKEND } from './sources.ts';
 
@@ -61,10 +72,10 @@ function openOwners({ owners, geometry }: PlaneStart, access: 'read' | 'write'):
   return openOwnersFile(owners.path, { chunkCount: geometry.chunkCount, arenaId: owners.arenaId }, access);
 }
 
-function backendBell({ doorbell, backendBell: file, scheduling }: PlaneStart): DoorbellWaiter {
+function backendBell({ doorbell, backendBell: file }: PlaneStart): DoorbellWaiter {
   if (doorbell === 'fifo') return new FifoWaiter(file);
   const mapping = mapFile(file, 4096, 'doorbell');
-  return new FutexWaiter({ words: wordsOf(mapping), at: 0, address: mapping.address }, scheduling.spins);
+  return new FutexWaiter({ words: wordsOf(mapping), at: 0, address: mapping.address });
 }
 
 async function backendLoop(begin: PlaneStart & { role: 'backend' }): Promise<Loop> {
@@ -119,7 +130,7 @@ async function backendLoop(begin: PlaneStart & { role: 'backend' }): Promise<Loo
           if (command.lock) arena.lock(chunk * chunkBytes, chunkBytes);
           plane.books.addFree(chunk, true);
         }
-      } else {
+      } else if (command.kind === 'punch') {
         for (let left = command.count; left > 0; left--) {
           const chunk = plane.books.removeFree();
           if (chunk < 0) break;
@@ -167,7 +178,7 @@ async function frontendLoop(begin: PlaneStart & { role: 'frontend' }): Promise<L
   const waiter =
     begin.doorbell === 'fifo'
       ? new FifoWaiter(files.bell)
-      : new FutexWaiter({ words: file.words, at: FRONT_BELL, address: file.address }, begin.scheduling.spins);
+      : new FutexWaiter({ words: file.words, at: FRONT_BELL, address: file.address });
   return {
     waiter,
     poll: () => plane.poll(waiter.pending),
@@ -223,15 +234,38 @@ class SessionWaker {
 }
 
 const loop = await (start.role === 'backend' ? backendLoop(start) : frontendLoop(start));
-const refused = start.scheduling.nice !== undefined && setpriority(PRIO_PROCESS, gettid(), start.scheduling.nice) !== 0;
-parentPort?.postMessage({ ready: true, niceRefused: refused });
+const constructs = new PlaneConstructs({
+  thread: callingThread,
+  session: sessionGroup,
+  spin(micros) {
+    if (!(loop.waiter instanceof FutexWaiter)) return false;
+    loop.waiter.spinMicros = micros;
+    return true;
+  },
+  boundRealtime,
+});
+const guard = new RealtimeGuard({
+  cpuMicros: threadCpuMicros,
+  setUrgent: (urgent) => callingThread.setPolicy(urgent ? 'fifo' : 'other', urgent ? constructs.fifoPriority : 0),
+});
+
+function schedule(scheduling: PlaneScheduling): void {
+  const message: PlaneMessage = { constructs: constructs.apply(scheduling) };
+  guard.watch(constructs.fifoPriority > 0, systemClock.monotonicMicros());
+  parentPort?.postMessage(message);
+}
+
+schedule(start.scheduling);
 
 let nextBeatMicros = 0;
 let polls = 0;
 while (Atomics.load(control, PLANE_CONTROL.stop) === 0) {
   if (Atomics.exchange(control, PLANE_CONTROL.commands, 0) === 1) {
+    guard.calm(systemClock.monotonicMicros());
     for (let message = receiveMessageOnPort(port); message; message = receiveMessageOnPort(port)) {
-      loop.obey(message.message as PlaneCommand);
+      const command = message.message as PlaneCommand;
+      if (command.kind === 'scheduling') schedule(command.scheduling);
+      else loop.obey(command);
     }
     loop.publish(); // whoever gave the command may be waiting to see it done
   }
@@ -246,7 +280,9 @@ while (Atomics.load(control, PLANE_CONTROL.stop) === 0) {
     set('cpuMicros', threadCpuMicros());
     set('polls', polls);
   }
-  if (waitMillis > 0) loop.waiter.wait(waitMillis);
+  const longest = guard.turn(now);
+  if (waitMillis > 0) loop.waiter.wait(Math.min(waitMillis, longest));
 }
+constructs.undo();
 loop.publish();
 port.close();

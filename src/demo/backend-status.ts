@@ -8,6 +8,17 @@ import { MemtideError } from '../errors.ts';
  */
 const count = () => z.number().min(0);
 
+/** Scheduler constructs of a fast plane, as found in force. */
+const fastPlane = z.array(
+  z.looseObject({
+    construct: z.string(),
+    wanted: z.string(),
+    in_force: z.string(),
+    refused: z.string().optional(),
+    mend: z.string().optional(),
+  }),
+);
+
 const backendStatus = z.looseObject({
   mode: z.string(),
   total_bytes: count(),
@@ -32,6 +43,7 @@ const backendStatus = z.looseObject({
       stuck: z.boolean().optional(),
     }),
   ),
+  fast_plane: fastPlane.optional(),
   figures: z.record(z.string(), z.number()),
 });
 export type BackendStatus = z.output<typeof backendStatus>;
@@ -46,6 +58,7 @@ const domainStatus = z.looseObject({
   psi: z.string().optional(),
   psi_reason: z.string().optional(),
   reserve_target_bytes: count().optional(),
+  fast_plane: fastPlane.optional(),
 });
 export type DomainStatus = z.output<typeof domainStatus>;
 

@@ -17,6 +17,7 @@ export function statusText(
     ['stalls', stallText(domains)],
     ['requests', requestText(figures)],
     ['donors', donorText(backend)],
+    ...fastPlaneFacts(backend, domains),
   ];
   const lines = facts.map(([name, value]) => `${name.padEnd(10)}${value}`);
   return `${[...lines, '', ...domainTable(backend, domains)].join('\n')}\n`;
@@ -61,6 +62,40 @@ function donorText({ figures, domains }: BackendStatus): string {
   const stuck = domains.filter((domain) => domain.stuck).map(({ name }) => name);
   const parts = [`${revocations} asked`, `${donorMisses} missed their deadline`, `${violations} protocol violations`];
   return `${parts.join(', ')}${stuck.length > 0 ? `; stuck now: ${stuck.join(', ')}` : ''}`;
+}
+
+type Constructs = NonNullable<BackendStatus['fast_plane']>;
+
+/** How the fast planes are scheduled: one line for those that are alike, and what to do about what was refused. */
+function fastPlaneFacts(
+  backend: BackendStatus,
+  domains: Readonly<Record<string, DomainStatus | string>>,
+): [name: string, value: string][] {
+  const planes: [string, Constructs | undefined][] = [
+    ['back end', backend.fast_plane],
+    ...Object.entries(domains).map(([name, told]): [string, Constructs | undefined] => [
+      name,
+      typeof told === 'string' ? undefined : told.fast_plane,
+    ]),
+  ];
+  const alike = new Map<string, string[]>();
+  const mends = new Set<string>();
+  for (const [name, constructs] of planes) {
+    if (!constructs) continue;
+    const text = constructs.map(constructText).join(', ') || 'as any other thread';
+    alike.set(text, [...(alike.get(text) ?? []), name]);
+    for (const { mend } of constructs) if (mend !== undefined) mends.add(mend);
+  }
+  return [
+    ...[...alike].map(([text, names]): [string, string] => ['scheduled', `${text} (${names.join(', ')})`]),
+    ...[...mends].map((mend): [string, string] => ['to mend', mend]),
+  ];
+}
+
+function constructText({ construct, wanted, in_force, refused }: Constructs[number]): string {
+  const what =
+    { nice: 'nice ', session: 'session nice ', policy: '', cpu: '', spin: 'spinning ' }[construct] ?? `${construct} `;
+  return refused === undefined ? `${what}${in_force}` : `${what}${in_force}, ${wanted} refused with ${refused}`;
 }
 
 function domainTable(backend: BackendStatus, domains: Readonly<Record<string, DomainStatus | string>>): string[] {

@@ -1,8 +1,9 @@
 /** Checks of memory: pages, huge pages, shared memory, swap, and who enforces limits. */
+import { raiseLimit } from '../coordination/raise-limit.ts';
 import { formatBytes, MIB } from '../units.ts';
 import { type Check, degraded, type Judgement, missing, notApplicable, ok } from './check.ts';
 import type { MachineFacts, RightsFacts } from './facts.ts';
-import { kernelArgument, raiseLimit } from './mends.ts';
+import { kernelArgument } from './mends.ts';
 import { hasCapability } from './rights-facts.ts';
 
 /** Room for an arena that is worth having, beside what else lives in /dev/shm. */
@@ -114,11 +115,9 @@ export const MEMORY_CHECKS: readonly Check[] = [
       const { soft } = rights.lockedBytes;
       if (soft === Number.POSITIVE_INFINITY) return ok('unlimited');
       if (soft >= LEAST_SHARED_BYTES) return ok(`up to ${formatBytes(soft)}`);
-      return degraded(
-        `up to ${formatBytes(soft)}`,
-        'lent memory beyond that may be swapped out',
+      return degraded(`up to ${formatBytes(soft)}`, 'lent memory beyond that may be swapped out', [
         raiseLimit('memlock'),
-      );
+      ]);
     },
   },
 ];

@@ -1,6 +1,7 @@
 /** Checks of pressure readings, priorities and clocks. */
+import { raiseLimit } from '../coordination/raise-limit.ts';
 import { type Check, degraded, missing, notApplicable, ok } from './check.ts';
-import { kernelArgument, raiseLimit } from './mends.ts';
+import { kernelArgument } from './mends.ts';
 import { hasCapability } from './rights-facts.ts';
 
 /** What the fast plane asks for; the default of fast_plane.nice. */
@@ -49,7 +50,7 @@ export const RIGHTS_CHECKS: readonly Check[] = [
       // RLIMIT_NICE n allows a niceness down to 20 - n (getrlimit(2)).
       const best = 20 - (rights.nice?.soft ?? 0);
       if (best <= WANTED_NICE) return ok(`allowed down to ${Math.max(best, -20)}`);
-      return degraded('not allowed', LATE_WAKE_UPS, raiseLimit('nice'));
+      return degraded('not allowed', LATE_WAKE_UPS, [raiseLimit('nice')]);
     },
   },
   {
@@ -60,7 +61,7 @@ export const RIGHTS_CHECKS: readonly Check[] = [
       if (hasCapability(rights, 'SYS_NICE')) return ok('allowed (CAP_SYS_NICE)');
       const highest = rights.realtimePriority?.soft ?? 0;
       if (highest >= WANTED_REALTIME_PRIORITY) return ok(`allowed up to ${highest}`);
-      return degraded('not allowed', 'the scheduler study leaves its SCHED_FIFO rows out', raiseLimit('rtprio'));
+      return degraded('not allowed', 'the scheduler study leaves its SCHED_FIFO rows out', [raiseLimit('rtprio')]);
     },
   },
   {

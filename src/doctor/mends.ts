@@ -17,19 +17,6 @@ function kernelArgumentStep(argument: string, boardModel: string | undefined, xe
     : `add ${argument} to the kernel’s arguments in the boot loader’s configuration and reboot`;
 }
 
-/** The value in limits.conf(5), and the same in a systemd unit. */
-const RAISED = {
-  memlock: ['unlimited', 'LimitMEMLOCK=infinity'],
-  nice: ['-20', 'LimitNICE=-20'],
-  rtprio: ['99', 'LimitRTPRIO=99'],
-} as const;
-
-/** Raises a limit for whoever runs memtide. */
-export function raiseLimit(item: keyof typeof RAISED): string[] {
-  const [value, unit] = RAISED[item];
-  return [`add "* - ${item} ${value}" to /etc/security/limits.d/memtide.conf and log in again (systemd: ${unit})`];
-}
-
 /** The optional packages are compiled when they are installed. @param missingTools named as their Debian packages. */
 export const buildOptional = (missingTools: readonly string[]): string[] => [
   ...(missingTools.length > 0 ? [`apt install ${missingTools.join(' ')}`] : []),

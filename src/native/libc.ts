@@ -78,6 +78,28 @@ export const setpriority = libc.func('int setpriority(int, uint32_t, int)') as (
   who: number,
   nice: number,
 ) => number;
+/** Of these, a thread id of 0 is the calling thread. @param param address of a struct sched_param: one int, the priority. */
+export const schedSetscheduler = libc.func('int sched_setscheduler(int, int, uintptr_t)') as (
+  thread: number,
+  policy: number,
+  param: number,
+) => number;
+export const schedGetscheduler = libc.func('int sched_getscheduler(int)') as (thread: number) => number;
+export const schedGetparam = libc.func('int sched_getparam(int, uintptr_t)') as (
+  thread: number,
+  param: number,
+) => number;
+/** @param mask address of `length` bytes, one bit a CPU. */
+export const schedSetaffinity = libc.func('int sched_setaffinity(int, size_t, uintptr_t)') as (
+  thread: number,
+  length: number,
+  mask: number,
+) => number;
+export const schedGetaffinity = libc.func('int sched_getaffinity(int, size_t, uintptr_t)') as (
+  thread: number,
+  length: number,
+  mask: number,
+) => number;
 export const gettid = libc.func('int gettid()') as () => number;
 export const fcntlLock = libc.func('int fcntl(int, int, uintptr_t)') as (
   fd: number,
@@ -111,6 +133,10 @@ export const futexWait = (address: number, expected: number, timeout: number): n
 export const futexWake = (address: number, count: number): number =>
   syscall6(SYS_FUTEX, address, FUTEX_WAKE, count, 0, 0, 0);
 
+const SYS_GETPRIORITY = process.arch === 'x64' ? 140 : 141;
+/** Niceness of a thread. The bare system call answers with 20 - nice; the wrapper's -1 could be a failure as well. */
+export const niceOf = (thread: number): number => 20 - syscall6(SYS_GETPRIORITY, PRIO_PROCESS, thread, 0, 0, 0, 0);
+
 /** The errno of the last call on this thread. */
 export const errno = (): number => koffi.errno();
 /** `ENOSPC` for 28. */
@@ -140,6 +166,10 @@ export const FALLOC_FL_PUNCH_HOLE = 2;
 export const POLLIN = 1;
 export const CLOCK_THREAD_CPUTIME_ID = 3;
 export const PRIO_PROCESS = 0;
+export const SCHED_OTHER = 0;
+export const SCHED_FIFO = 1;
+/** Or-ed to the policy: what the thread starts is scheduled as usual. */
+export const SCHED_RESET_ON_FORK = 0x4000_0000;
 /** Parameter of mallopt(3): requests of this size and above get a mapping of their own. */
 export const M_MMAP_THRESHOLD = -3;
 export const M_TRIM_THRESHOLD = -1;

@@ -1,5 +1,7 @@
 /**
- * The data-size limit of another process: prlimit(2) with RLIMIT_DATA. Linux counts against it every private writable
+ * Two limits of processes, by prlimit(2).
+ *
+ * The data-size limit of another process: RLIMIT_DATA. Linux counts against it every private writable
  * mapping of the process and its brk heap (VmData), not its stack and no shared mapping, and refuses
  * what would exceed the soft limit with ENOMEM (mm/mmap.c, may_expand_vm). Lowering the limit below what is mapped
  * takes nothing away; it refuses the next mapping.
@@ -10,6 +12,7 @@ import koffi from 'koffi';
 import { errnoName } from './libc.ts';
 
 const RLIMIT_DATA = 2;
+const RLIMIT_RTTIME = 15;
 const RLIM_INFINITY = 0xffff_ffff_ffff_ffffn;
 
 // struct rlimit on 64-bit Linux: u64 soft, u64 hard.
@@ -34,7 +37,7 @@ export type LimitFailure = { readonly ok: false; readonly why: 'gone' | 'denied'
 
 export function readDataLimit(pid: number): ({ readonly ok: true } & DataLimit) | LimitFailure {
   if (prlimit(pid, RLIMIT_DATA, null, before) !== 0) return failure();
-  return { ok: true, soft: toBytes(before[0]!), hard: toBytes(before[1]!) };
+  return { ok: true, soft: limitOf(before[0]!), hard: limitOf(before[1]!) };
 }
 
 /**
@@ -49,10 +52,23 @@ export function setSoftDataLimit(pid: number, soft: number): ({ readonly ok: tru
   wanted[0] = limit < hard ? limit : hard;
   wanted[1] = hard;
   if (prlimit(pid, RLIMIT_DATA, wanted, null) !== 0) return failure();
-  return { ok: true, soft: toBytes(wanted[0]), hard: toBytes(hard) };
+  return { ok: true, soft: limitOf(wanted[0]), hard: limitOf(hard) };
 }
 
-const toBytes = (limit: bigint): number => (limit === RLIM_INFINITY ? Number.POSITIVE_INFINITY : Number(limit));
+/**
+ * Sets the soft RLIMIT_RTTIME of this process: a thread of it that runs in real time for this long without sleeping ends
+ * the process with SIGXCPU. @param micros `Infinity` for none. @returns what was in force before, or the errno's name.
+ */
+export function setRealtimeLimit(micros: number): { readonly before: number } | { readonly errno: string } {
+  if (prlimit(0, RLIMIT_RTTIME, null, before) !== 0) return { errno: errnoName() };
+  const [soft, hard] = [before[0]!, before[1]!];
+  const limit = micros === Number.POSITIVE_INFINITY ? RLIM_INFINITY : BigInt(micros);
+  wanted[0] = limit < hard ? limit : hard;
+  wanted[1] = hard;
+  return prlimit(0, RLIMIT_RTTIME, wanted, null) === 0 ? { before: limitOf(soft) } : { errno: errnoName() };
+}
+
+const limitOf = (limit: bigint): number => (limit === RLIM_INFINITY ? Number.POSITIVE_INFINITY : Number(limit));
 
 function failure(): LimitFailure {
   const errno = errnoName();

@@ -1,5 +1,6 @@
 import { type BackendOptions, BackendService } from '../../coordination/backend-service.ts';
 import { FrontendService } from '../../coordination/frontend-service.ts';
+import type { PlaneScheduling } from '../../coordination/plane-constructs.ts';
 import { errorMessage } from '../../errors.ts';
 
 /**
@@ -13,12 +14,13 @@ export type HostStart =
       readonly runDir: string;
       readonly domain: string;
       readonly reserveChunks: number;
-      readonly nice: number | undefined;
+      readonly scheduling: PlaneScheduling;
     };
 
 export type HostCall =
   | { readonly call: 'start'; readonly start: HostStart }
   | { readonly call: 'figures' }
+  | { readonly call: 'scheduling'; readonly scheduling: PlaneScheduling }
   | { readonly call: 'reserve'; readonly chunks: number }
   | {
       readonly call: 'limits';
@@ -38,6 +40,8 @@ async function obey(call: HostCall): Promise<unknown> {
       return start(call.start);
     case 'figures':
       return (backend ?? frontend)!.figures();
+    case 'scheduling':
+      return (backend ?? frontend)!.setScheduling(call.scheduling);
     case 'reserve':
       return frontend!.setReserve(call.chunks);
     case 'limits':
@@ -62,7 +66,7 @@ async function start(begin: HostStart): Promise<unknown> {
   frontend = new FrontendService({
     runDir: begin.runDir,
     domain: begin.domain,
-    scheduling: begin.nice === undefined ? {} : { nice: begin.nice },
+    scheduling: begin.scheduling,
     reserveChunks: begin.reserveChunks,
     answer: () => undefined,
     onNotice: () => {},

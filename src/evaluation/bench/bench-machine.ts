@@ -2,6 +2,7 @@ import fs from 'node:fs';
 import { setTimeout as wait } from 'node:timers/promises';
 import { type Connection, openConnection } from '../../client/connection.ts';
 import type { ArenaFacts } from '../../coordination/backend-arena.ts';
+import type { ConstructReport, PlaneScheduling } from '../../coordination/plane-constructs.ts';
 import type { PlaneFigure } from '../../coordination/plane-thread.ts';
 import { RunFiles } from '../../coordination/run-files.ts';
 import type { HugePages } from '../../platforms/arena/arena-file.ts';
@@ -29,6 +30,7 @@ export class BenchMachine {
   readonly #children: BenchChild[] = [];
   #backend!: BenchChild;
   #recipient!: BenchChild;
+  #donorFront!: BenchChild;
   #donor!: BenchChild;
   app!: Connection;
   arena!: ArenaFacts;
@@ -36,18 +38,21 @@ export class BenchMachine {
   connectCpuMicros = 0;
   readonly arenaBytes: Bytes;
   readonly #hugePages: HugePages;
-  readonly #nice: number | undefined;
+  readonly #scheduling: PlaneScheduling;
+  readonly #lock: boolean;
 
   constructor(options: {
     readonly runDir: string;
     readonly arenaBytes: Bytes;
     readonly hugePages: HugePages;
-    readonly nice?: number;
+    readonly scheduling?: PlaneScheduling;
+    readonly lock?: boolean;
   }) {
     this.runDir = options.runDir;
     this.arenaBytes = options.arenaBytes;
     this.#hugePages = options.hugePages;
-    this.#nice = options.nice;
+    this.#scheduling = options.scheduling ?? {};
+    this.#lock = options.lock ?? true;
   }
 
   get chunkCount(): number {
@@ -57,7 +62,6 @@ export class BenchMachine {
   async start(): Promise<void> {
     fs.mkdirSync(this.runDir, { recursive: true, mode: 0o700 });
     const limits = { floorChunks: 0, ceilingChunks: this.chunkCount, offerChunks: 0 };
-    const scheduling = this.#nice === undefined ? {} : { nice: this.#nice };
     this.#backend = await this.#host('back end', {
       role: 'backend',
       options: {
@@ -66,9 +70,9 @@ export class BenchMachine {
         chunkBytes: CHUNK_BYTES,
         hugePages: this.#hugePages,
         allowPing: true,
-        lock: true,
+        lock: this.#lock,
         doorbell: 'futex',
-        scheduling,
+        scheduling: this.#scheduling,
         mode: 'hypervisor',
         stuckBackoffMillis: 1,
         domains: [
@@ -79,7 +83,7 @@ export class BenchMachine {
       },
     });
     this.#recipient = await this.#front(RECIPIENT);
-    await this.#front(DONOR);
+    this.#donorFront = await this.#front(DONOR);
     const files = new RunFiles(this.runDir);
     this.#donor = new BenchChild('donor-app', 'donor');
     this.#children.push(this.#donor);
@@ -90,6 +94,15 @@ export class BenchMachine {
     this.connectMicros = (performance.now() - before) * 1000;
     const { user, system } = process.cpuUsage(cpuBefore);
     this.connectCpuMicros = user + system;
+  }
+
+  /** Gives the fast planes other constructs. @returns what came of it, as the back end's has it. */
+  async setScheduling(backend: PlaneScheduling, frontends: PlaneScheduling): Promise<readonly ConstructReport[]> {
+    const reports = await this.#backend.call<ConstructReport[]>({ call: 'scheduling', scheduling: backend });
+    for (const front of [this.#recipient, this.#donorFront]) {
+      await front.call({ call: 'scheduling', scheduling: frontends });
+    }
+    return reports;
   }
 
   /** Gives the recipient's domain that many chunks as reserve, and waits until they are there, warm and scrubbed. */
@@ -147,7 +160,7 @@ export class BenchMachine {
       runDir: this.runDir,
       domain,
       reserveChunks: 0,
-      nice: this.#nice,
+      scheduling: this.#scheduling,
     });
   }
 

@@ -131,7 +131,7 @@ function backgroundRows({ background: b, handshake: h, agent }: BenchResult): st
   ];
 }
 
-function figureTable(figures: readonly Figure[], colour: Ansis): string {
+export function figureTable(figures: readonly Figure[], colour: Ansis): string {
   const words: Record<Verdict, string> = {
     aim: colour.green('✔ aim met'),
     met: colour.green('✔ met'),

@@ -69,7 +69,12 @@ async function runParts(
   const { quick, scratchDir, mainModule, nice, signal, progress, rounds } = options;
   const machineOf = (name: string, arenaBytes: number, hugePages: 'auto' | 'never'): BenchMachine =>
     stopLater(
-      new BenchMachine({ runDir: path.join(scratchDir, name), arenaBytes: bytes(arenaBytes), hugePages, nice }),
+      new BenchMachine({
+        runDir: path.join(scratchDir, name),
+        arenaBytes: bytes(arenaBytes),
+        hugePages,
+        scheduling: { nice },
+      }),
     );
   const facts = machineFacts();
 

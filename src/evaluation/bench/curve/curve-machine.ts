@@ -69,7 +69,8 @@ export class CurveMachine implements BurstMemory {
     });
     const files = new RunFiles(this.#runDir);
     for (const domain of names) {
-      const start = { role: 'frontend', runDir: this.#runDir, domain, reserveChunks: 0, nice: this.#nice } as const;
+      const scheduling = { nice: this.#nice };
+      const start = { role: 'frontend', runDir: this.#runDir, domain, reserveChunks: 0, scheduling } as const;
       this.#fronts.push(await this.#host(`front end of ${domain}`, start));
       const { file, identity } = openControlFile(files.domain(domain).control);
       this.#ledgers.push(new Ledger(file, identity));
