@@ -350,6 +350,7 @@ export class BackendAgent implements CommandedBackend {
       domains: this.#service.domainNames.map((name) => {
         this.#service.countStates(name, this.#counts);
         const of = (state: number): number => this.#counts[state]! * chunkBytes;
+        const { roundingBytes, splitFreeBytes } = this.#service.internalWaste(name);
         return {
           name,
           connected: this.#service.isConnected(name),
@@ -357,6 +358,8 @@ export class BackendAgent implements CommandedBackend {
           reserve_bytes: of(STATE.reserved) + of(STATE.scrubbing) + of(STATE.dirty),
           offered_bytes: of(STATE.offered),
           leased_bytes: of(STATE.leased) + of(STATE.leasedRevocable) + of(STATE.split) + of(STATE.splitting),
+          rounding_bytes: roundingBytes,
+          split_free_bytes: splitFreeBytes,
           stuck: this.#mover.isStuck(name),
           violations: this.#service.violationsOf(name),
         };

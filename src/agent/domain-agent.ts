@@ -308,12 +308,16 @@ export class DomainAgent implements CommandedDomain {
     const offered = of(STATE.offered) * chunkBytes;
     const leased = this.#leasedBytes();
     const { limit } = this.#budget;
-    if (!this.#told.isNew('alloc', always, limit, reserve, offered, leased)) return;
+    const { roundingBytes, splitFreeBytes } = this.#front.internalWaste();
+    const figures = [limit, reserve, offered, leased, roundingBytes, splitFreeBytes] as const;
+    if (!this.#told.isNew('alloc', always, ...figures)) return;
     this.#reporter.alloc({
       limitBytes: limit,
       reserveBytes: bytes(reserve),
       offeredBytes: bytes(offered),
       leasedBytes: bytes(leased),
+      roundingBytes: bytes(roundingBytes),
+      splitFreeBytes: bytes(splitFreeBytes),
     });
   }
 

@@ -9,43 +9,21 @@ import { Ledger } from '../control/ledger.ts';
 import { MemtideError } from '../errors.ts';
 import { mapFile, wordsOf } from '../native/mapping.ts';
 import { tryLockByte } from '../native/ofd-lock.ts';
+import { type InternalWaste, WasteMeter } from '../platforms/arena/internal-waste.ts';
 import type { Mode } from '../records.ts';
-import { type Bytes, formatBytes } from '../units.ts';
+import { formatBytes } from '../units.ts';
 import type { BackendCall, BackendReply, FrontendWelcome } from './agent-protocol.ts';
 import { type ArenaInfo, leftArena, writeArenaInfo } from './arena-info.ts';
-import { type ArenaFacts, type ArenaWish, type BackendArena, makeArena, takeUpArena } from './backend-arena.ts';
+import { type ArenaFacts, type BackendArena, makeArena, takeUpArena } from './backend-arena.ts';
+import type { BackendDomain, BackendOptions } from './backend-options.ts';
 import { anyoneHolds, collectLeft } from './dead-domain.ts';
 import { makeFifo } from './fifo-file.ts';
 import { serveLines } from './line-server.ts';
 import type { PairLimits } from './pair-limits.ts';
-import type { ConstructReport, PlaneScheduling } from './plane-constructs.ts';
+import type { ConstructReport } from './plane-constructs.ts';
 import { PLANE_FIGURES, type PlaneFigure, PlaneThread } from './plane-thread.ts';
 import { AGENT_LOCK_BYTE, checkSocketPath, ensurePrivateDirectory, RunFiles } from './run-files.ts';
 import { MAX_PAIRS, SOURCE_MAIN } from './sources.ts';
-
-export interface BackendDomain {
-  readonly name: string;
-  readonly limits: PairLimits;
-}
-
-export interface BackendOptions extends ArenaWish {
-  readonly runDir: string;
-  /** All that is governed, arena and budgets: only written down for a successor. */
-  readonly totalBytes?: Bytes;
-  /** Lets the bench play ping-pong with the fast plane. */
-  readonly allowPing?: boolean;
-  readonly doorbell: 'futex' | 'fifo';
-  readonly scheduling: PlaneScheduling;
-  readonly mode: Mode;
-  readonly stuckBackoffMillis: number;
-  readonly domains: readonly BackendDomain[];
-  /** What the agents say on the slow plane, beside hello. */
-  readonly onCall?: (domain: string, call: BackendCall) => void;
-  /** Answers whoever asks for the state of the machine. */
-  readonly status?: () => unknown;
-  readonly brokerUrl?: string;
-  readonly onDomain?: (domain: string, connected: boolean) => void;
-}
 
 interface PairFile {
   readonly name: string;
@@ -120,6 +98,11 @@ export class BackendService {
   /** Chunks of a domain by ledger state, as its ledger says now: index with `STATE`. */
   countStates(domain: string, counts: Int32Array): void {
     this.#pair(domain).ledger.countAll(counts);
+  }
+
+  /** What a domain holds in leases, and around them, that serves nobody. */
+  internalWaste(domain: string): InternalWaste {
+    return new WasteMeter(this.#pair(domain).file, this.geometry).read();
   }
 
   figure(name: PlaneFigure): number {

@@ -7,6 +7,7 @@ import { BACK, FRONT, FRONT_BELL, MODE_CODES } from '../control/layout.ts';
 import { Ledger } from '../control/ledger.ts';
 import { MemtideError } from '../errors.ts';
 import { tryLockByte } from '../native/ofd-lock.ts';
+import { type InternalWaste, WasteMeter } from '../platforms/arena/internal-waste.ts';
 import type { Mode } from '../records.ts';
 import type { BackendCall, BackendNotice, FrontendWelcome } from './agent-protocol.ts';
 import type { BackendLink } from './backend-link.ts';
@@ -43,6 +44,7 @@ export class FrontendService {
   #welcome: FrontendWelcome | undefined;
   #file: ControlFile | undefined;
   #ledger: Ledger | undefined;
+  #waste: WasteMeter | undefined;
   #plane: PlaneThread | undefined;
   #sessions: SessionServer | undefined;
   #ringer: DoorbellRinger | undefined;
@@ -73,6 +75,7 @@ export class FrontendService {
     const { file, identity } = openControlFile(files.control);
     this.#file = file;
     this.#ledger = new Ledger(file, identity);
+    this.#waste = new WasteMeter(file, identity);
     this.#ringer =
       welcome.doorbell === 'fifo'
         ? new FifoRinger(files.bell)
@@ -143,6 +146,11 @@ export class FrontendService {
 
   countStates(counts: Int32Array): void {
     this.#ledger!.countAll(counts);
+  }
+
+  /** What the domain holds in leases, and around them, that serves nobody. */
+  internalWaste(): InternalWaste {
+    return this.#waste!.read();
   }
 
   figures(): Record<PlaneFigure, number> {

@@ -40,6 +40,8 @@ const backendStatus = z.looseObject({
       reserve_bytes: count(),
       offered_bytes: count(),
       leased_bytes: count(),
+      rounding_bytes: count().optional(),
+      split_free_bytes: count().optional(),
       stuck: z.boolean().optional(),
     }),
   ),

@@ -99,13 +99,15 @@ function constructText({ construct, wanted, in_force, refused }: Constructs[numb
 }
 
 function domainTable(backend: BackendStatus, domains: Readonly<Record<string, DomainStatus | string>>): string[] {
-  const head = ['domain', 'leased', 'reserve', 'offered', 'private', 'sessions', 'agent'];
-  const rows = backend.domains.map(({ name, connected, leased_bytes, reserve_bytes, offered_bytes, limit_bytes }) => {
+  const head = ['domain', 'leased', 'of it waste', 'reserve', 'offered', 'private', 'sessions', 'agent'];
+  const rows = backend.domains.map((domain) => {
+    const { name, connected, leased_bytes, reserve_bytes, offered_bytes, limit_bytes } = domain;
     const told = domains[name];
     const agent = typeof told === 'string' ? undefined : told;
     return [
       name,
       mebibytes(leased_bytes),
+      wasteText(domain),
       mebibytes(reserve_bytes),
       mebibytes(offered_bytes),
       `${mebibytes(agent?.used_bytes)} of ${mebibytes(limit_bytes)}`,
@@ -125,6 +127,9 @@ function domainTable(backend: BackendStatus, domains: Readonly<Record<string, Do
   );
 }
 
+/** What leases hold beyond what was asked for, and what is free in the chunks that they share. */
+const wasteText = ({ rounding_bytes, split_free_bytes }: BackendStatus['domains'][number]): string =>
+  rounding_bytes === undefined || split_free_bytes === undefined ? '-' : formatBytes(rounding_bytes + split_free_bytes);
 const firstLine = (text: string): string => text.split('\n', 1)[0]!;
 const mebibytes = (count: number | undefined): string =>
   count === undefined ? '-' : formatBytes(Math.round(count / MIB) * MIB);

@@ -108,7 +108,11 @@ const alloc = z.looseObject({
   limit_bytes: count().optional().describe('Private budget of the domain.'),
   reserve_bytes: count().optional().describe('Held ahead of need.'),
   offered_bytes: count().optional().describe('Of the pool, what this domain may claim with nobody’s help.'),
-  leased_bytes: count().optional().describe('Lent to its programs now.'),
+  leased_bytes: count()
+    .optional()
+    .describe('Lent to its programs now, with all of the chunks that small leases share.'),
+  rounding_bytes: count().optional().describe('Of that: held by leases beyond what was asked for.'),
+  split_free_bytes: count().optional().describe('Of that: free blocks of shared chunks, for this domain only.'),
   pool_bytes: count().optional().describe('Free, of no domain: the whole machine’s.'),
 });
 

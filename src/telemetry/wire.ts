@@ -12,6 +12,8 @@ export interface AllocReading {
   readonly reserveBytes?: Bytes;
   readonly offeredBytes?: Bytes;
   readonly leasedBytes?: Bytes;
+  readonly roundingBytes?: Bytes;
+  readonly splitFreeBytes?: Bytes;
   readonly poolBytes?: Bytes;
 }
 
@@ -53,6 +55,8 @@ export function allocPayload(stamp: Stamp, reading: AllocReading): ReportPayload
     reserve_bytes: reading.reserveBytes,
     offered_bytes: reading.offeredBytes,
     leased_bytes: reading.leasedBytes,
+    rounding_bytes: reading.roundingBytes,
+    split_free_bytes: reading.splitFreeBytes,
     pool_bytes: reading.poolBytes,
   });
 }

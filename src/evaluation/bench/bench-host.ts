@@ -1,4 +1,5 @@
-import { type BackendOptions, BackendService } from '../../coordination/backend-service.ts';
+import type { BackendOptions } from '../../coordination/backend-options.ts';
+import { BackendService } from '../../coordination/backend-service.ts';
 import { FrontendService } from '../../coordination/frontend-service.ts';
 import type { PlaneScheduling } from '../../coordination/plane-constructs.ts';
 import { errorMessage } from '../../errors.ts';

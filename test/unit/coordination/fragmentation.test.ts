@@ -10,7 +10,7 @@ import { WasteMeter } from '../../../src/platforms/arena/internal-waste.ts';
 import type { Claimed, LeaseHolder, Refusal } from '../../../src/platforms/contracts.ts';
 import { type App, BLOCK_BYTES, BLOCKS, CHUNK_BYTES, type Domain, GEOMETRY, PlaneMachine } from './plane-machine.ts';
 
-const LEASES = Number(process.env.MEMTIDE_FRAGMENTATION_LEASES ?? 100_000);
+const LEASES = 100_000;
 const SEED = Number(process.env.MEMTIDE_SEED ?? Date.now() % 2 ** 31);
 /** Ceilings of three domains, and what they are offered ahead of need. */
 const LIMITS = [
