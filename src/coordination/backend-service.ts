@@ -20,7 +20,7 @@ import { anyoneHolds, collectLeft } from './dead-domain.ts';
 import { makeFifo } from './fifo-file.ts';
 import { serveLines } from './line-server.ts';
 import type { PairLimits } from './pair-limits.ts';
-import type { ConstructReport } from './plane-constructs.ts';
+import type { ConstructReport, PlaneScheduling } from './plane-constructs.ts';
 import { PLANE_FIGURES, type PlaneFigure, PlaneThread } from './plane-thread.ts';
 import { AGENT_LOCK_BYTE, checkSocketPath, ensurePrivateDirectory, RunFiles } from './run-files.ts';
 import { MAX_PAIRS, SOURCE_MAIN } from './sources.ts';
