@@ -126,6 +126,8 @@ export class BackendAgent implements CommandedBackend {
         else this.#unheard.add(domain);
       },
       status: () => this.#status(),
+      // An agent that is started again takes its domain's budget up where it stands, not where it once began.
+      budgetOf: (domain) => this.#mover?.limitOf(domain),
       ...this.#brokerUrl(),
     });
     await this.#service.start();
@@ -141,6 +143,7 @@ export class BackendAgent implements CommandedBackend {
       claimedBytes: (domain) => this.#claimed[this.#service.domainNames.indexOf(domain)]! * chunkBytes,
       clock: systemClock,
       onOutcome: (text) => this.#log.debug(text),
+      onGrant: () => this.#writeLimits(),
       ...(this.#service.arenaFacts.takenUp
         ? {
             limits: this.#readLimits(),

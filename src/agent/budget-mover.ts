@@ -27,11 +27,13 @@ type Moved = BackendCall & { op: 'moved' };
 /** What moving budgets needs of the machine: the arena's figures, its size, and a word with the domains' agents. */
 export interface BudgetHost {
   readonly chunkBytes: number;
-  figure(name: 'presentChunks' | 'freeChunks' | 'punchedChunks'): number;
+  /** Whether all that was punched and populated is done and shows in the figures: until then nobody knows what is free. */
+  readonly isSettled: boolean;
+  figure(name: 'presentChunks' | 'freeChunks'): number;
   /** Says something to a domain's agent; nothing is said when none is connected. */
   tell(domain: string, notice: BackendNotice): void;
   setPressured(domain: string, pressured: boolean): void;
-  /** Both are begun at once and end later; `figure` shows it. */
+  /** Both are begun at once and end later; `isSettled` shows it. */
   punch(chunks: number): void;
   populate(chunks: number): void;
 }
@@ -45,6 +47,8 @@ interface Domain {
   wanted: number;
   pressured: boolean;
   bucket: Bucket;
+  /** Growth that was granted and not acknowledged, by the number of its notice: what the domain says does not show it. */
+  readonly granted: Map<number, number>;
 }
 
 interface Waiting {
@@ -66,13 +70,13 @@ export class BudgetMover {
   readonly #claimedBytes: (domain: string) => number;
   readonly #clock: Clock;
   readonly #onOutcome: (text: string) => void;
+  readonly #onGrant: () => void;
   readonly #domains: readonly Domain[];
   readonly #conduct;
   readonly #stuckRule: StuckRule;
   readonly #awaited: Set<string>;
   #waiting: Waiting | undefined;
   #nextId = 1;
-  #punchAsked = 0;
 
   constructor(options: {
     readonly config: Pick<Config, 'policy' | 'domains'>;
@@ -82,6 +86,8 @@ export class BudgetMover {
     readonly claimedBytes: (domain: string) => number;
     readonly clock: Clock;
     readonly onOutcome: (text: string) => void;
+    /** Called when a limit has risen, before its domain is told: a successor must know of it. */
+    readonly onGrant?: () => void;
     /** Limits that a predecessor had agreed on, where there was one. */
     readonly limits?: Readonly<Record<string, number>>;
     /** Domains whose limits may be others than that: nothing moves until they have reported, or are gone for good. */
@@ -94,6 +100,7 @@ export class BudgetMover {
     this.#claimedBytes = options.claimedBytes;
     this.#clock = options.clock;
     this.#onOutcome = options.onOutcome;
+    this.#onGrant = options.onGrant ?? (() => {});
     this.#awaited = new Set(options.awaited);
     this.#conduct = createConductTable(domains.length);
     this.#stuckRule = {
@@ -107,11 +114,12 @@ export class BudgetMover {
       name: domain.name,
       floor: mebibytes(privateFloorMib(domain)),
       ceiling: mebibytes(domain.ceiling_mib),
-      limit: mebibytes(domain.budget_mib),
+      limit: size(options.limits?.[domain.name] ?? -1, mebibytes(domain.budget_mib)),
       used: 0,
       wanted: 0,
       pressured: false,
       bucket: fullBucket(this.#bucketRule(), now),
+      granted: new Map(),
     }));
   }
 
@@ -121,8 +129,7 @@ export class BudgetMover {
     this.#awaited.delete(domain);
     known.used = size(usedBytes, known.used);
     known.wanted = size(wantedBytes, 0);
-    // The limit is what was agreed; an agent that has restarted says where its budget really stands.
-    if (!this.#waiting) known.limit = size(limitBytes, known.limit);
+    if (!this.#waiting) stand(known, limitBytes);
     if (known.pressured !== (pressured === true)) this.#host.setPressured(domain, pressured === true);
     known.pressured = pressured === true;
     if (known.pressured) this.tick(); // does not wait for the next round
@@ -131,7 +138,8 @@ export class BudgetMover {
   moved(domain: string, { id, changeBytes, limitBytes }: Moved): void {
     const known = this.#find(domain);
     if (!known) return;
-    known.limit = size(limitBytes, known.limit);
+    known.granted.delete(id);
+    stand(known, limitBytes);
     const asked = this.#waiting?.asked.get(domain);
     if (!asked || asked.id !== id) return;
     asked.freed = Math.max(0, Math.min(asked.by, -changeBytes));
@@ -141,6 +149,7 @@ export class BudgetMover {
   /** The domain's agent has gone: its programs keep their limits, and nothing is asked of it. */
   forget(domain: string): void {
     const known = this.#find(domain);
+    known?.granted.clear(); // but the limit stays: it may have been raised with the agent's last breath
     if (known) known.wanted = 0;
     this.#waiting?.asked.delete(domain);
   }
@@ -175,6 +184,7 @@ export class BudgetMover {
   }
 
   tick(): void {
+    if (!this.#host.isSettled) return;
     const now = this.#clock.monotonicMicros();
     if (this.#waiting) this.#finish(this.#waiting, now);
     else if (this.#awaited.size === 0) this.#begin(now);
@@ -231,7 +241,10 @@ export class BudgetMover {
     if (!bucket) return 0;
     known.bucket = bucket;
     known.limit += by;
-    this.#host.tell(domain, { notice: 'budget', id: this.#nextId++, changeBytes: by });
+    const id = this.#nextId++;
+    known.granted.set(id, by);
+    this.#onGrant();
+    this.#host.tell(domain, { notice: 'budget', id, changeBytes: by });
     return by;
   }
 
@@ -242,11 +255,8 @@ export class BudgetMover {
   }
 
   #punch(missing: number): void {
-    const chunks = roundUp(missing, this.#host.chunkBytes) / this.#host.chunkBytes;
-    const done = this.#host.figure('punchedChunks');
-    if (this.#punchAsked > done) return; // the last one is under way
-    this.#punchAsked = done + chunks;
-    this.#host.punch(chunks);
+    if (!this.#host.isSettled) return; // the last one is under way
+    this.#host.punch(roundUp(missing, this.#host.chunkBytes) / this.#host.chunkBytes);
   }
 
   /** Loose memory that no program wants is of more use in the arena. */
@@ -305,6 +315,13 @@ export class BudgetMover {
 /** Chunks taken from the system in one tick: a millisecond or so of the fast plane's idle time. */
 const POPULATE_CHUNKS = 8;
 
+/** Takes note of where a domain's limit stands by its own word, which knows nothing of what is still on its way to it. */
+function stand(domain: Domain, limitBytes: number): void {
+  if (!isSize(limitBytes)) return;
+  domain.limit = limitBytes;
+  for (const by of domain.granted.values()) domain.limit += by;
+}
+
 /** A peer's figure, believed only if it can be a size. */
-const size = (value: number, otherwise: number): number =>
-  Number.isSafeInteger(value) && value >= 0 ? value : otherwise;
+const isSize = (value: number): boolean => Number.isSafeInteger(value) && value >= 0;
+const size = (value: number, otherwise: number): number => (isSize(value) ? value : otherwise);

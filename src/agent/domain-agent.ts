@@ -110,7 +110,7 @@ export class DomainAgent implements CommandedDomain {
     });
     this.#choice = chooseBudget({
       name: this.#name,
-      limit: mebibytes(budget_mib),
+      limit: bytes(this.#front.welcome.budgetBytes ?? mebibytes(budget_mib)),
       floor: mebibytes(privateFloorMib(this.#settings)),
       ceiling: mebibytes(ceiling_mib),
       pid: process.pid,

@@ -102,6 +102,8 @@ export class Claimer {
   readonly #revocable: number;
   readonly #grants: Grants | undefined;
   #hint = 0;
+  /** The words of what was last taken, as they were; by chunk. */
+  readonly #before: Int32Array;
   readonly counts: ClaimCounts = { reserve: 0, pool: 0, peer: 0 };
 
   constructor(ledger: Ledger, session: number, grants?: Grants) {
@@ -110,6 +112,7 @@ export class Claimer {
     this.#session = session;
     this.#leased = wordOf(STATE.leased, session);
     this.#revocable = wordOf(STATE.leasedRevocable, session);
+    this.#before = new Int32Array(ledger.chunkCount);
   }
 
   /** Where the next search starts: the first chunk of what was released last is the warmest. */
@@ -163,12 +166,11 @@ export class Claimer {
     for (let chunk = start; chunk < start + length; chunk++) {
       const word = this.#ledger.peek(chunk);
       if (this.#claimable(chunk, word) && this.#ledger.move(chunk, word, to)) {
+        this.#before[chunk] = word;
         this.#count(word, 1);
         continue;
       }
-      // Untouched, so it may go back as it was; in state RESERVED, since a withdrawn offer must not come back to life
-      // as one: the front end gives it up again if the domain holds too much.
-      for (let taken = start; taken < chunk; taken++) this.#ledger.move(taken, to, wordOf(STATE.reserved));
+      for (let taken = start; taken < chunk; taken++) this.#putBack(taken, to);
       return chunk;
     }
     return -1;
@@ -192,6 +194,7 @@ export class Claimer {
       const wanted = released ? stateOf(word) === STATE.dirty && this.isGranted(chunk) : this.#claimable(chunk, word);
       if (!wanted || !this.#ledger.move(chunk, word, to)) continue;
       this.#count(word, 1);
+      this.#before[chunk] = word;
       into.push(chunk);
       taken++;
     }
@@ -200,8 +203,8 @@ export class Claimer {
 
   /** Undoes the claim of a chunk that is still zeroed. */
   giveBackClean(chunk: number): void {
-    if (this.#ledger.move(chunk, this.#leased, wordOf(STATE.reserved))) return;
-    this.#ledger.move(chunk, this.#revocable, wordOf(STATE.reserved));
+    this.#putBack(chunk, this.#leased);
+    this.#putBack(chunk, this.#revocable);
   }
 
   /** Makes what was promised to this session, and that it did not need, reserve of the whole domain. It is clean. */
@@ -210,6 +213,16 @@ export class Claimer {
     for (let chunk = 0; chunk < this.#ledger.chunkCount; chunk++) {
       if (this.#ledger.peek(chunk) === promised) this.#ledger.move(chunk, promised, wordOf(STATE.reserved));
     }
+  }
+
+  /**
+   * Undoes a claim that was not whole: untouched, the chunk may go back as it was. A promise stays this session's; all
+   * else becomes RESERVED, since a withdrawn offer must not come back to life as one: the front end gives it up again if
+   * the domain holds too much.
+   */
+  #putBack(chunk: number, from: number): void {
+    const before = this.#before[chunk]!;
+    this.#ledger.move(chunk, from, stateOf(before) === STATE.promised ? before : wordOf(STATE.reserved));
   }
 
   /** Gives a chunk back; it is scrubbed before anybody gets it. */

@@ -58,6 +58,8 @@ export interface FrontendWelcome {
   readonly doorbell: 'futex' | 'fifo';
   readonly mode: Mode;
   readonly limits: PairLimits;
+  /** What the domain's programs may hold now: where its agent begins. Absent before anything is known of it. */
+  readonly budgetBytes?: number;
   /** Where the embedded broker listens; absent when there is none. */
   readonly brokerUrl?: string;
 }

@@ -26,5 +26,7 @@ export interface BackendOptions extends ArenaWish {
   /** Answers whoever asks for the state of the machine. */
   readonly status?: () => unknown;
   readonly brokerUrl?: string;
+  /** What the programs of a domain may hold now. */
+  readonly budgetOf?: (domain: string) => number | undefined;
   readonly onDomain?: (domain: string, connected: boolean) => void;
 }

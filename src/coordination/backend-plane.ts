@@ -313,7 +313,9 @@ export class BackendPlane {
       const wanted = this.#splitMode ? 0 : pair.limits.offerChunks;
       const change = Math.min(wanted - there, this.#requests.headroom(id));
       const offered = offerFree(this.books, pair.ledger, id, change);
-      if (change < 0) withdrawOffers(this.books, pair.ledger, id, -change);
+      // Policy may want its offers elsewhere, but a floor is a promise.
+      const spare = this.#splitMode ? there : this.#requests.spareOf(id);
+      if (change < 0) withdrawOffers(this.books, pair.ledger, id, Math.min(-change, spare));
       this.stats.offeredChunks += offered;
       if (offered === 0) continue;
       // Told only when there is something new: a front end that is told in vain asks again at once, without end.

@@ -105,6 +105,11 @@ export class BackendService {
     return new WasteMeter(this.#pair(domain).file, this.geometry).read();
   }
 
+  /** Whether the figures show all that was punched and populated. */
+  get isSettled(): boolean {
+    return this.#plane!.isSettled;
+  }
+
   figure(name: PlaneFigure): number {
     return this.#plane!.figure(name);
   }
@@ -355,6 +360,7 @@ export class BackendService {
 
   #welcome(id: number): FrontendWelcome {
     const { name, limits } = this.#pairs[id]!;
+    const budgetBytes = this.#options.budgetOf?.(name);
     // A front end would refuse the file if its domain had written over these words.
     repairIdentity(this.files.domain(name).control, this.geometry, id, this.#machine!.arenaId);
     return {
@@ -370,6 +376,7 @@ export class BackendService {
       doorbell: this.#options.doorbell,
       mode: this.#mode,
       limits,
+      ...(budgetBytes === undefined ? {} : { budgetBytes }),
       ...(this.#options.brokerUrl === undefined ? {} : { brokerUrl: this.#options.brokerUrl }),
     };
   }

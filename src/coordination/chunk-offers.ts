@@ -29,21 +29,23 @@ export function withdrawOffers(books: ChunkBooks, ledger: Ledger, pair: number, 
 }
 
 /**
- * Takes up to `most` offers back from all pairs but one, down to their floors, in one pass whatever their number.
- * @returns how many.
+ * Takes up to `most` offers back from all pairs but one, in one pass whatever their number.
+ * @param spareOf how many chunks a pair has above its floor. @returns how many.
  */
 export function withdrawFromOthers(
   books: ChunkBooks,
-  pairs: ReadonlyArray<{ readonly ledger: Ledger; readonly limits: { readonly floorChunks: number } } | undefined>,
+  pairs: ReadonlyArray<{ readonly ledger: Ledger } | undefined>,
   except: number,
   most: number,
+  spareOf: (id: number) => number,
 ): number {
   let withdrawn = 0;
   for (let chunk = 0; chunk < books.chunkCount && withdrawn < most; chunk++) {
     const id = books.ownerOf(chunk);
     const pair = pairs[id];
     if (!pair || id === except) continue;
-    if (books.heldBy(id) > pair.limits.floorChunks && withdrawOffer(books, pair.ledger, chunk)) withdrawn++;
+    if (stateOf(pair.ledger.peek(chunk)) !== STATE.offered || spareOf(id) <= 0) continue;
+    if (withdrawOffer(books, pair.ledger, chunk)) withdrawn++;
   }
   return withdrawn;
 }

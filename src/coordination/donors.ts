@@ -1,8 +1,6 @@
 import { STATE } from '../control/layout.ts';
 import { chooseDonors, type DonorTable } from '../policy/donors.ts';
-import type { ChunkBooks } from './chunk-books.ts';
 import type { LedgerCensus } from './ledger-census.ts';
-import type { PairLimits } from './pair-limits.ts';
 import { MAX_PAIRS } from './sources.ts';
 
 /** How often the back-off of a donor that lets deadlines pass is doubled at most (policy/stuck.ts). */
@@ -46,30 +44,29 @@ export class Donors {
     this.#table.pressured[id] = pressured ? 1 : 0;
   }
 
-  /** Describes all donors anew, as their ledgers say and their floors allow. */
-  look(
-    books: ChunkBooks,
-    pairs: ReadonlyArray<{ readonly limits: PairLimits } | undefined>,
-    census: LedgerCensus,
-  ): void {
+  /**
+   * Describes all donors anew, as their ledgers say and their floors allow.
+   * @param spareOf how many chunks a domain has above its floor, what it has been asked for not counted.
+   */
+  look(census: LedgerCensus, spareOf: (id: number) => number): void {
     census.take();
     for (let id = 0; id < this.count; id++) {
-      const pair = pairs[id];
-      const aboveFloor = pair ? books.heldBy(id) - pair.limits.floorChunks : 0;
-      this.#describe(id, census.idle(id), census.of(id, STATE.leasedRevocable), aboveFloor);
+      // Offers that are left are not the front end's to give.
+      const spare = spareOf(id) - census.of(id, STATE.offered);
+      this.#describe(id, census.idle(id), census.of(id, STATE.leasedRevocable), spare);
     }
   }
 
   /**
-   * What a donor could give at this moment. The first two are the donor's own word for it; `aboveFloor` is from the
-   * books and bounds them.
+   * What a donor could give at this moment. The first two are the donor's own word for it; `spare` is from the books and
+   * bounds them.
    */
-  #describe(id: number, idle: number, revocable: number, aboveFloor: number): void {
+  #describe(id: number, idle: number, revocable: number, spare: number): void {
     const asked = this.#asked[id]!;
     this.#coming[id] = Math.min(asked, idle + revocable);
     this.#table.idleChunks[id] = Math.max(0, idle - asked);
     this.#table.revocableChunks[id] = revocable;
-    this.#table.aboveFloorChunks[id] = Math.max(0, aboveFloor - asked);
+    this.#table.aboveFloorChunks[id] = Math.max(0, spare);
   }
 
   /** Decides who gives how much (`shareOf`). @returns the sum: less than `chunks` where they have less. */
@@ -80,6 +77,11 @@ export class Donors {
   /** What the last `choose` wants of a donor. */
   shareOf(id: number): number {
     return this.#take[id]!;
+  }
+
+  /** Chunks that a donor has been asked for and that are not back yet. */
+  owedBy(id: number): number {
+    return this.#asked[id]!;
   }
 
   noteAsked(id: number, chunks: number, untilMicros: number): void {

@@ -262,11 +262,23 @@ export class FrontendPlane {
 
   /** Hands over what can go at once: what was released, and reserve that nobody uses. */
   #payDebt(now: number): void {
-    this.#handOver(this.#keeper.revoke(this.#owed));
+    this.#handOver(this.#keeper.revoke(Math.min(this.#owed, this.#aboveFloor())));
     if (this.#owed > 0 && now > this.#instants[OWED_UNTIL]!) {
       this.#owed = 0; // the back end no longer waits; it has noted the miss by its own clock
       this.#cancelReclaims();
     }
+  }
+
+  /**
+   * Chunks that the domain may give without going below its floor. The back end asks for no more; but what it asked and
+   * what went back unasked may have crossed, and several of its demands may have waited while this side was stopped.
+   */
+  #aboveFloor(): number {
+    const counts = this.#counts;
+    this.#keeper.ledger.countAll(counts);
+    const others = counts[STATE.none]! + counts[STATE.offered]! + counts[STATE.promised]! + counts[STATE.returning]!;
+    const held = this.#keeper.ledger.chunkCount - others;
+    return Math.max(0, held - Atomics.load(this.#words, BACK.floorChunks));
   }
 
   #handOver(chunks: number): void {

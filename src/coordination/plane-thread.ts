@@ -51,7 +51,7 @@ export type PlaneCommand =
   | { readonly kind: 'populate'; readonly count: number; readonly lock: boolean }
   /** In place of the constructs so far; answered with a `PlaneMessage`. */
   | { readonly kind: 'scheduling'; readonly scheduling: PlaneScheduling }
-  /** Gives memory of up to `count` free chunks back to the system; answered in `punched` of the figures. */
+  /** Gives memory of up to `count` free chunks back to the system. */
   | { readonly kind: 'punch'; readonly count: number };
 
 /** What the thread says: once when it serves, and after each change of its scheduling. */
@@ -62,14 +62,18 @@ export interface PlaneMessage {
 export interface PlaneData {
   readonly start: PlaneStart;
   readonly port: MessagePort;
-  /** Words: 0 stop, 1 commands waiting, 2 ready. */
+  /** Words: see `PLANE_CONTROL`. */
   readonly control: SharedArrayBuffer;
   readonly figures: SharedArrayBuffer;
   /** What each pair has written that no honest front end writes. */
   readonly violations: SharedArrayBuffer;
 }
 
-export const PLANE_CONTROL = { stop: 0, commands: 1, ready: 2 } as const;
+/** `resized` counts the commands of `RESIZES` that are done and published. */
+export const PLANE_CONTROL = { stop: 0, commands: 1, ready: 2, resized: 3 } as const;
+
+/** Commands after which the arena has more memory, or less. */
+export const RESIZES: readonly PlaneCommand['kind'][] = ['populate', 'punch'];
 
 /** Running figures that a plane publishes a few times a second, in this order. */
 export const PLANE_FIGURES = [
@@ -84,7 +88,6 @@ export const PLANE_FIGURES = [
   'cpuMicros',
   'freeChunks',
   'presentChunks',
-  'punchedChunks',
   'polls',
 ] as const;
 export type PlaneFigure = (typeof PLANE_FIGURES)[number];
@@ -97,6 +100,7 @@ export class PlaneThread {
   readonly #violations = new Int32Array(new SharedArrayBuffer(4 * MAX_PAIRS));
   readonly #channel = new MessageChannel();
   #worker: Worker | undefined;
+  #resizes = 0;
   #ended: Promise<number> | undefined;
   #constructs: readonly ConstructReport[] = [];
 
@@ -170,9 +174,15 @@ export class PlaneThread {
   }
 
   send(command: PlaneCommand): void {
+    if (RESIZES.includes(command.kind)) this.#resizes++;
     this.#channel.port1.postMessage(command);
     Atomics.store(this.#control, PLANE_CONTROL.commands, 1);
     this.#ring();
+  }
+
+  /** Whether the figures show all that the arena was told to grow and shrink by. */
+  get isSettled(): boolean {
+    return Atomics.load(this.#control, PLANE_CONTROL.resized) === this.#resizes;
   }
 
   figure(name: PlaneFigure): number {

@@ -22,6 +22,7 @@ import {
   type PlaneData,
   type PlaneMessage,
   type PlaneStart,
+  RESIZES,
 } from './plane-thread.ts';
 import { boundRealtime, RealtimeGuard } from './realtime-guard.ts';
 import { DomainFiles } from './run-files.ts';
@@ -104,7 +105,6 @@ async function backendLoop(begin: PlaneStart & { role: 'backend' }): Promise<Loo
   plane.setMode(begin.split, begin.stuckBackoffMicros);
   const chunkBytes = 2 ** begin.geometry.chunkShift;
   for (const { offset, length } of residentExtents(owners, chunkBytes)) arena.premap(offset, length);
-  let punched = 0;
   const waiter = backendBell(begin);
   return {
     waiter,
@@ -135,7 +135,6 @@ async function backendLoop(begin: PlaneStart & { role: 'backend' }): Promise<Loo
           const chunk = plane.books.removeFree();
           if (chunk < 0) break;
           arena.punch(chunk * chunkBytes, chunkBytes);
-          punched++;
         }
       }
     },
@@ -147,7 +146,6 @@ async function backendLoop(begin: PlaneStart & { role: 'backend' }): Promise<Loo
       for (let pair = 0; pair < ringers.length; pair++) violations[pair] = plane.violationsOf(pair);
       set('freeChunks', plane.books.freeChunks);
       set('presentChunks', plane.books.presentChunks);
-      set('punchedChunks', punched);
     },
   };
 }
@@ -255,6 +253,7 @@ function schedule(scheduling: PlaneScheduling): void {
   parentPort?.postMessage(message);
 }
 
+loop.publish();
 schedule(start.scheduling);
 
 let nextBeatMicros = 0;
@@ -262,12 +261,15 @@ let polls = 0;
 while (Atomics.load(control, PLANE_CONTROL.stop) === 0) {
   if (Atomics.exchange(control, PLANE_CONTROL.commands, 0) === 1) {
     guard.calm(systemClock.monotonicMicros());
+    let resizes = 0;
     for (let message = receiveMessageOnPort(port); message; message = receiveMessageOnPort(port)) {
       const command = message.message as PlaneCommand;
       if (command.kind === 'scheduling') schedule(command.scheduling);
       else loop.obey(command);
+      if (RESIZES.includes(command.kind)) resizes++;
     }
     loop.publish(); // whoever gave the command may be waiting to see it done
+    Atomics.add(control, PLANE_CONTROL.resized, resizes);
   }
   const waitMillis = loop.poll();
   polls++;

@@ -140,13 +140,24 @@ export class RequestServer {
     return this.#pairs[id]!.limits.ceilingChunks - this.#books.heldBy(id) - this.#table.missingOf(id);
   }
 
+  /**
+   * Chunks that may be taken from a domain before it stands at its floor. What it has been asked for is as good as gone,
+   * and promises are not its own before their request is answered.
+   */
+  readonly spareOf = (id: number): number =>
+    this.#books.heldBy(id) -
+    this.#table.gotOf(id) -
+    this.#donors.owedBy(id) -
+    (this.#pairs[id]?.limits.floorChunks ?? 0);
+
   /** Gives a request what needs nobody's consent: free chunks, those on their way back, and unclaimed offers to others. */
   #giveWhatIsFree(slot: number): void {
     this.#giveFree(slot);
     if (this.#table.missing(slot) === 0) return;
     this.#takeReturning(ALL_PAIRS);
     const id = this.#table.pair[slot]!;
-    if (withdrawFromOthers(this.#books, this.#pairs, id, this.#table.missing(slot)) > 0) this.#giveFree(slot);
+    const missing = this.#table.missing(slot);
+    if (withdrawFromOthers(this.#books, this.#pairs, id, missing, this.spareOf) > 0) this.#giveFree(slot);
   }
 
   /** Takes what front ends have handed over, although they have not told of it yet. */
@@ -175,13 +186,14 @@ export class RequestServer {
     const id = this.#table.pair[slot]!;
     const word = wordOf(STATE.promised, this.#table.session[slot]!);
     enter(this.#books, this.#pairs[id]!.ledger, chunk, id, word);
-    this.#table.got[slot] = this.#table.got[slot]! + 1;
+    this.#table.noteGot(slot);
   }
 
   #askDonors(slot: number, now: number): void {
     const donors = this.#donors;
     const requests = this.#table;
-    donors.look(this.#books, this.#pairs, this.#census);
+    this.#stats.donorMisses += donors.noteMisses(now); // whoever has let a deadline pass is not asked before it is noticed
+    donors.look(this.#census, this.spareOf);
     const missing = requests.missing(slot);
     // Donors may owe more than the others wait for.
     const spare = Math.min(missing, Math.max(0, donors.comingChunks - (requests.missingOfAll() - missing)));

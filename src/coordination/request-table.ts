@@ -21,6 +21,7 @@ export class RequestTable {
   readonly decidedMicros = new Float64Array(CAPACITY);
   /** Requests of each pair, so that a pair without any is looked up at once however many the others have. */
   readonly #ofPair = new Int32Array(MAX_PAIRS);
+  readonly #gotByPair = new Int32Array(MAX_PAIRS);
   count = 0;
 
   /** The request of a session, or -1. */
@@ -74,8 +75,21 @@ export class RequestTable {
     return missing;
   }
 
+  /** One chunk has been promised to a request. */
+  noteGot(slot: number): void {
+    const pair = this.pair[slot]!;
+    this.got[slot] = this.got[slot]! + 1;
+    this.#gotByPair[pair] = this.#gotByPair[pair]! + 1;
+  }
+
+  /** Chunks promised to a pair's open requests: they go back if those fail. */
+  gotOf(pair: number): number {
+    return this.#gotByPair[pair]!;
+  }
+
   remove(slot: number): void {
     const pair = this.pair[slot]!;
+    this.#gotByPair[pair] = this.#gotByPair[pair]! - this.got[slot]!;
     this.#ofPair[pair] = this.#ofPair[pair]! - 1;
     this.active[slot] = 0;
     this.count--;

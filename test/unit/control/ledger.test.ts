@@ -144,3 +144,20 @@ test('threads that hammer one ledger never hold a chunk or a block together, and
   ledger.countAll(counts);
   assert.equal(counts[STATE.offered]! + counts[STATE.reserved]!, GEOMETRY.chunkCount, `${counts}`);
 });
+
+test('a claim that loses a race leaves the session what it was promised', () => {
+  class Contested extends Ledger {
+    override move(chunk: number, from: number, to: number): boolean {
+      return chunk !== 1 && super.move(chunk, from, to); // somebody is always faster there
+    }
+  }
+  const ledger = new Contested(controlFileInMemory(GEOMETRY), GEOMETRY);
+  ledger.set(0, wordOf(STATE.promised, 1));
+  ledger.set(1, wordOf(STATE.offered));
+  const claimer = new Claimer(ledger, 1);
+  assert.equal(claimer.claimRun(2), -1);
+  const into: number[] = [];
+  assert.equal(claimer.claimSome(2, into, false), 1);
+  for (const chunk of into) claimer.giveBackClean(chunk);
+  assert.equal(ledger.peek(0), wordOf(STATE.promised, 1));
+});

@@ -51,7 +51,10 @@ test('a second census begins from nothing', () => {
 
 test('offers of others are withdrawn as far as they are needed, never the own ones', () => {
   const { books, pairs, held } = machine([4, 4, 4]);
-  assert.equal(withdrawFromOthers(books, pairs, 0, 6), 6);
+  assert.equal(
+    withdrawFromOthers(books, pairs, 0, 6, () => 1),
+    6,
+  );
   assert.equal(held()[0], 4);
   assert.equal(books.freeChunks, 6);
 });
@@ -59,7 +62,10 @@ test('offers of others are withdrawn as far as they are needed, never the own on
 test('no pair is taken below its floor, and none loses what it has claimed', () => {
   const { books, pairs, held } = machine([4, 4, 4], 3);
   pairs[2]!.ledger.set(8, wordOf(STATE.leased, 1));
-  assert.equal(withdrawFromOthers(books, pairs, 0, 12), 2);
+  assert.equal(
+    withdrawFromOthers(books, pairs, 0, 12, (id) => books.heldBy(id) - pairs[id]!.limits.floorChunks),
+    2,
+  );
   assert.deepEqual(held(), [4, 3, 3]);
   assert.equal(books.ownerOf(8), 2);
 });
