@@ -41,7 +41,7 @@ export class Application extends Thread implements Holder {
   #patienceEnds = 0;
   #agent: Agent | undefined;
   #seenReclaim = 0;
-  /** It has not asked for anything yet, or not got it in the end. */
+  /** The back end has not answered it yet, that we know of. */
   unserved = true;
   /** It has waited for the answer to each request so far. */
   #patient = true;
@@ -155,7 +155,7 @@ export class Application extends Thread implements Holder {
     // Some wait for as long as it takes, which shows what never comes; some lose patience, and ask for something else.
     const patience = this.domain.world.random.next();
     const giveUpAt =
-      patience < 0.4
+      patience < 0.4 && !this.isHostile
         ? Number.POSITIVE_INFINITY
         : patience < 0.8
           ? dueAt + ANSWER_GRACE_MICROS
@@ -232,15 +232,21 @@ export class Application extends Thread implements Holder {
     }
   }
 
-  /** Everything goes back; what was asked for is waited for. One who has just come asks until it is given something. */
+  /** Everything goes back; what was asked for is waited for. One who has just come asks until it is heard. */
   #finish(): void {
     this.#release(0);
     if (this.leases.length > 0) this.wakeAt = this.#now;
     if (this.request && !this.unanswered) {
       this.request = undefined;
-      if (this.#word('responseStatus') === GIVEN.ok) this.unserved = false;
+      // EMPTY may be the front end's own answer, that could not pass the request on; all others are the back end's.
+      const status = this.#word('responseStatus');
+      if (status !== GIVEN.empty && status !== GIVEN.invalid) this.unserved = false;
     }
-    if (this.unserved && !this.request) this.#ask(1);
+    // An answer that could not be told while the ring was spoilt does not come: as in the product, one asks again.
+    if (this.isHostile && this.request && this.#now >= this.request.giveUpAt) this.request = undefined;
+    if (!this.unserved || this.request || this.#now < this.#patienceEnds) return;
+    this.#patienceEnds = this.#now + CONNECT_PATIENCE_MICROS;
+    this.#ask(1);
   }
 
   #ended(): void {
