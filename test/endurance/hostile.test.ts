@@ -1,6 +1,6 @@
 /**
  * A domain that writes into its control file whatever it likes, while all agents work. MEMTIDE_MUTATIONS sets how many
- * words are written anywhere (10,000; 100,000 in CI), and a hundredth as many with cunning; MEMTIDE_SEED which.
+ * words are written anywhere (3,000; 100,000 in CI), and a hundredth as many with cunning; MEMTIDE_SEED which.
  */
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
@@ -11,7 +11,7 @@ import { Machine, type Victim } from './machine.ts';
 import { mutateAnywhere, mutateWithCunning, type Target } from './mutations.ts';
 import { random } from './random.ts';
 
-const MUTATIONS = Number(process.env.MEMTIDE_MUTATIONS ?? (process.env.CI ? 100_000 : 10_000));
+const MUTATIONS = Number(process.env.MEMTIDE_MUTATIONS ?? (process.env.CI ? 100_000 : 3000));
 const SEED = Number(process.env.MEMTIDE_SEED ?? Math.floor(Math.random() * 2 ** 31));
 const ROUND = 100;
 const ROUND_MILLIS = 20;

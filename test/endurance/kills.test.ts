@@ -1,5 +1,5 @@
 /**
- * Kills, by `kill -9`, and stops beyond every time limit. MEMTIDE_KILLS sets how many (30; 200 in CI), MEMTIDE_SEED which.
+ * Kills, by `kill -9`, and stops beyond every time limit. MEMTIDE_KILLS sets how many (10; 200 in CI), MEMTIDE_SEED which.
  */
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
@@ -7,7 +7,7 @@ import { setTimeout as wait } from 'node:timers/promises';
 import { Machine, type Victim } from './machine.ts';
 import { random } from './random.ts';
 
-const KILLS = Number(process.env.MEMTIDE_KILLS ?? (process.env.CI ? 200 : 30));
+const KILLS = Number(process.env.MEMTIDE_KILLS ?? (process.env.CI ? 200 : 10));
 const SEED = Number(process.env.MEMTIDE_SEED ?? Math.floor(Math.random() * 2 ** 31));
 /** Longer than look rounds, heartbeats, deadlines of requests and the grace of their answers. */
 const STOP_MILLIS = 900;

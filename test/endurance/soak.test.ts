@@ -1,6 +1,6 @@
 /**
  * Work without an end: memory and descriptors of the agents stay as they are, and the books too. MEMTIDE_SOAK_S sets how
- * long (10 s; 120 s in CI; an hour is 3600), MEMTIDE_SEED what the applications do.
+ * long (5 s; 120 s in CI; an hour is 3600), MEMTIDE_SEED what the applications do.
  */
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
@@ -8,7 +8,7 @@ import { after, before, describe, it } from 'node:test';
 import { setTimeout as wait } from 'node:timers/promises';
 import { Machine, type Victim } from './machine.ts';
 
-const SECONDS = Number(process.env.MEMTIDE_SOAK_S ?? (process.env.CI ? 120 : 10));
+const SECONDS = Number(process.env.MEMTIDE_SOAK_S ?? (process.env.CI ? 120 : 5));
 const SEED = Number(process.env.MEMTIDE_SEED ?? Math.floor(Math.random() * 2 ** 31));
 /** Before this V8 is still growing its heaps to what the work needs. */
 const SETTLED_SECONDS = 60;
