@@ -181,6 +181,7 @@ program
   .option('--quick', 'fewer rounds: at most 45 seconds')
   .option('--curve', 'burst latency against idle memory, beside the static split, on each recording that ships')
   .option('--loaded', 'scheduler constructs and tiers beside programs that keep the CPUs busy, and without them')
+  .option('--pressure', 'the warm pool and the tiers where memory is short (a cgroup, and swap for the time of it)')
   .option('--json', 'the rows, for programs')
   .addHelpText(
     'after',
@@ -195,6 +196,7 @@ Examples:
     run(async () => {
       const how = { quick: options.quick === true, json: options.json === true };
       if (options.curve) return (await import('./commands/bench-curve.ts')).benchCurveCommand(how, io);
+      if (options.pressure) return (await import('./commands/bench-pressure.ts')).benchPressureCommand(how, io);
       if (options.loaded) return (await import('./commands/bench-loaded.ts')).benchLoadedCommand(how, io);
       return (await import('./commands/bench.ts')).benchCommand(how, io, mainModule);
     }),
