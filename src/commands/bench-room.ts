@@ -1,6 +1,9 @@
 import fs from 'node:fs';
 import path from 'node:path';
+import { schedulingOf } from '../agent/settings.ts';
 import { systemClock } from '../clock.ts';
+import { checkConfig } from '../config/load.ts';
+import type { PlaneScheduling } from '../coordination/plane-constructs.ts';
 import { EXIT, type ExitCode, MemtideError } from '../errors.ts';
 import type { Progress } from '../evaluation/bench/bench-run.ts';
 import { MachineSource } from '../pressure/machine-source.ts';
@@ -9,8 +12,6 @@ import type { CommandIo } from './io.ts';
 
 /** The bench must not be what makes the machine short of memory. */
 const SHARE_OF_FREE = 1 / 4;
-/** What the fast planes ask for; without the right to it they run as they are. */
-const NICE = -15;
 
 /** What every bench is given. */
 export interface BenchRoom {
@@ -18,7 +19,8 @@ export interface BenchRoom {
   readonly scratchDir: string;
   /** The most memory that it may hold at once. */
   readonly memoryBytes: Bytes;
-  readonly nice: number;
+  /** What agents ask for when their configuration says nothing; an ordinary user is refused it. */
+  readonly scheduling: PlaneScheduling;
   readonly signal: AbortSignal;
   readonly progress: Progress;
 }
@@ -37,7 +39,8 @@ export async function benchInRoom<Result>(
   const progress = progressLine(io);
   try {
     const { signal } = io;
-    const result = await run({ scratchDir, memoryBytes: freeShare(), nice: NICE, signal, progress: progress.show });
+    const scheduling = schedulingOf(checkConfig({}));
+    const result = await run({ scratchDir, memoryBytes: freeShare(), scheduling, signal, progress: progress.show });
     progress.end();
     const colours = io.interactive && !io.env.NO_COLOR;
     io.stdout.write(json ? `${JSON.stringify(result, null, 2)}\n` : text(result, { colours }));

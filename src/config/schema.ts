@@ -144,7 +144,9 @@ const fastPlane = z.strictObject({
     ),
   cpu: whole(0, 1023)
     .optional()
-    .describe('CPU to pin the fast-plane thread to. Left out: not pinned, because pinning alone made the tail worse.'),
+    .describe(
+      'CPU to pin the fast-plane thread to. Left out: not pinned. All planes on one CPU answer soonest while one of them is busy, above all in virtual machines, but one that scrubs then holds up the others; on CPUs apart the tail is worse than unpinned.',
+    ),
   spin_us: whole(0, 1000)
     .default(0)
     .describe('Time to spin before sleeping. 0: spinning hurts unless both sides are pinned to different CPUs.'),

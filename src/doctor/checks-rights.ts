@@ -4,7 +4,7 @@ import { type Check, degraded, missing, notApplicable, ok } from './check.ts';
 import { kernelArgument } from './mends.ts';
 import { hasCapability } from './rights-facts.ts';
 
-/** What the fast plane asks for; the default of fast_plane.nice. */
+/** What the fast plane asks for: the defaults of fast_plane.nice and fast_plane.fifo_priority. */
 const WANTED_NICE = -15;
 const WANTED_REALTIME_PRIORITY = 10;
 
@@ -46,10 +46,12 @@ export const RIGHTS_CHECKS: readonly Check[] = [
     area: 'Rights',
     title: `Niceness ${WANTED_NICE} for the fast plane`,
     judge: ({ rights }) => {
-      if (hasCapability(rights, 'SYS_NICE')) return ok('allowed (CAP_SYS_NICE)');
+      // An agent that leads its session, as a service does, sets the session's niceness as well.
+      const groups = rights.sessionGroups ? '; of use to agents that lead a session, for sessions are groups here' : '';
+      if (hasCapability(rights, 'SYS_NICE')) return ok(`allowed (CAP_SYS_NICE)${groups}`);
       // RLIMIT_NICE n allows a niceness down to 20 - n (getrlimit(2)).
       const best = 20 - (rights.nice?.soft ?? 0);
-      if (best <= WANTED_NICE) return ok(`allowed down to ${Math.max(best, -20)}`);
+      if (best <= WANTED_NICE) return ok(`allowed down to ${Math.max(best, -20)}${groups}`);
       return degraded('not allowed', LATE_WAKE_UPS, [raiseLimit('nice')]);
     },
   },
@@ -61,7 +63,11 @@ export const RIGHTS_CHECKS: readonly Check[] = [
       if (hasCapability(rights, 'SYS_NICE')) return ok('allowed (CAP_SYS_NICE)');
       const highest = rights.realtimePriority?.soft ?? 0;
       if (highest >= WANTED_REALTIME_PRIORITY) return ok(`allowed up to ${highest}`);
-      return degraded('not allowed', 'the scheduler study leaves its SCHED_FIFO rows out', [raiseLimit('rtprio')]);
+      return degraded(
+        'not allowed',
+        'fast planes run by niceness alone, and answer late beside busy programs (memtide bench --loaded)',
+        [raiseLimit('rtprio')],
+      );
     },
   },
   {
@@ -92,4 +98,4 @@ export const RIGHTS_CHECKS: readonly Check[] = [
   },
 ];
 
-const LATE_WAKE_UPS = 'beside busy programs the fast plane wakes up late (measured: p99.9 of 3.5 ms instead of 31 µs)';
+const LATE_WAKE_UPS = 'a fast plane that is refused or has lost real time wakes up late beside busy programs';

@@ -91,6 +91,8 @@ export interface RightsFacts {
   /** RLIMIT_NICE: the best niceness allowed is 20 minus this. */
   readonly nice: Limit | undefined;
   readonly realtimePriority: Limit | undefined;
+  /** Sessions are scheduled as groups (kernel.sched_autogroup_enabled): niceness counts within one only. */
+  readonly sessionGroups: boolean;
 }
 
 export interface ClockFacts {

@@ -14,6 +14,7 @@ export function rightsFacts(tree: FileTree): RightsFacts {
     lockedBytes: parseLimit(limits, 'Max locked memory'),
     nice: parseLimit(limits, 'Max nice priority'),
     realtimePriority: parseLimit(limits, 'Max realtime priority'),
+    sessionGroups: tree.text('/proc/sys/kernel/sched_autogroup_enabled')?.trim() === '1',
   };
 }
 

@@ -13,6 +13,7 @@ export type MachineFacts = Omit<
   | 'cold_bytes'
   | 'doorbell'
   | 'fast_plane_nice'
+  | 'fast_plane_policy'
   | 'quick'
 >;
 

@@ -35,6 +35,7 @@ export const environment = z.object({
   doorbell: z.enum(['futex', 'fifo']),
   /** What was asked for; an ordinary user is refused it. */
   fast_plane_nice: z.int(),
+  fast_plane_policy: z.enum(['other', 'fifo']).optional(),
   quick: z.boolean(),
 });
 

@@ -1,5 +1,6 @@
 import fs from 'node:fs';
 import path from 'node:path';
+import type { PlaneScheduling } from '../../coordination/plane-constructs.ts';
 import { MemtideError } from '../../errors.ts';
 import { type Bytes, bytes, formatBytes, MIB } from '../../units.ts';
 import { IdleAgents } from './agent-cost.ts';
@@ -22,7 +23,7 @@ export interface BenchOptions {
   /** The compiled command line, to start real agents with; without it, no agent is measured. */
   readonly mainModule?: string;
   /** What the fast planes ask for; an ordinary user is refused it. */
-  readonly nice: number;
+  readonly scheduling: PlaneScheduling;
   readonly signal: AbortSignal;
   readonly progress: Progress;
   /** Default: BENCH_SIZES. */
@@ -66,14 +67,14 @@ async function runParts(
   options: BenchOptions,
   stopLater: <Part extends Stoppable>(part: Part) => Part,
 ): Promise<BenchResult> {
-  const { quick, scratchDir, mainModule, nice, signal, progress, rounds } = options;
+  const { quick, scratchDir, mainModule, scheduling, signal, progress, rounds } = options;
   const machineOf = (name: string, arenaBytes: number, hugePages: 'auto' | 'never'): BenchMachine =>
     stopLater(
       new BenchMachine({
         runDir: path.join(scratchDir, name),
         arenaBytes: bytes(arenaBytes),
         hugePages,
-        scheduling: { nice },
+        scheduling,
       }),
     );
   const facts = machineFacts();
@@ -119,7 +120,8 @@ async function runParts(
       chunk_bytes: CHUNK_BYTES,
       cold_bytes: plan.coldBytes,
       doorbell: 'futex',
-      fast_plane_nice: nice,
+      fast_plane_nice: scheduling.nice ?? 0,
+      fast_plane_policy: scheduling.policy ?? 'other',
       quick,
     },
     rows,

@@ -31,7 +31,7 @@ async function bench(more: Partial<BenchOptions> = {}): Promise<BenchResult> {
       quick: true,
       scratchDir,
       memoryBytes: bytes(96 * MIB),
-      nice: 0,
+      scheduling: {},
       signal: new AbortController().signal,
       progress: () => {},
       sizes: SIZES,

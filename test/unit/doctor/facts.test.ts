@@ -49,7 +49,14 @@ test('limits are read with both columns, unlimited as infinity', () => {
 });
 
 test('capabilities are bits of the effective set', () => {
-  const rights = { uid: 0, dataBytes: undefined, lockedBytes: undefined, nice: undefined, realtimePriority: undefined };
+  const rights = {
+    uid: 0,
+    dataBytes: undefined,
+    lockedBytes: undefined,
+    nice: undefined,
+    realtimePriority: undefined,
+    sessionGroups: false,
+  };
   // All of them but CAP_SYS_RESOURCE, bit 24.
   const most = { ...rights, capabilities: 0x1fffeffffffn };
   assert.ok(hasCapability(most, 'SYS_NICE'));

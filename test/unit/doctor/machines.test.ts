@@ -92,6 +92,10 @@ test('container: what only its host can change is said to be outside', async (t)
   assert.equal(finding(findings, 'nice').finding, 'allowed down to -20');
   assert.equal(finding(findings, 'realtime').finding, 'allowed up to 50');
 
+  const grouped = { ...CONTAINER.files, '/proc/sys/kernel/sched_autogroup_enabled': '1\n' };
+  const nice = finding(await findingsOf(t, { ...CONTAINER, files: grouped }), 'nice');
+  assert.match(nice.finding, /^allowed down to -20; of use to agents that lead a session/);
+
   const withoutPsi = { ...CONTAINER, files: { ...CONTAINER.files } };
   delete (withoutPsi.files as Record<string, unknown>)['/proc/pressure/memory'];
   assert.match(mendOf(await findingsOf(t, withoutPsi), 'psi'), /^outside this container: add psi=1/);

@@ -5,6 +5,7 @@ import { openControlFile } from '../../../control/control-file.ts';
 import { STATE } from '../../../control/layout.ts';
 import { Ledger } from '../../../control/ledger.ts';
 import type { ArenaFacts } from '../../../coordination/backend-arena.ts';
+import type { PlaneScheduling } from '../../../coordination/plane-constructs.ts';
 import { RunFiles } from '../../../coordination/run-files.ts';
 import type { Bytes } from '../../../units.ts';
 import type { HostStart } from '../bench-host.ts';
@@ -28,7 +29,7 @@ const WAIT_MILLIS = 20_000;
 export class CurveMachine implements BurstMemory {
   readonly #runDir: string;
   readonly #arenaBytes: Bytes;
-  readonly #nice: number;
+  readonly #scheduling: PlaneScheduling;
   readonly #children: BenchChild[] = [];
   readonly #apps: Connection[] = [];
   readonly #ledgers: Ledger[] = [];
@@ -38,10 +39,10 @@ export class CurveMachine implements BurstMemory {
   #cache!: BenchChild;
   arena!: ArenaFacts;
 
-  constructor(options: { readonly runDir: string; readonly arenaBytes: Bytes; readonly nice: number }) {
+  constructor(options: { readonly runDir: string; readonly arenaBytes: Bytes; readonly scheduling: PlaneScheduling }) {
     this.#runDir = options.runDir;
     this.#arenaBytes = options.arenaBytes;
-    this.#nice = options.nice;
+    this.#scheduling = options.scheduling;
   }
 
   get #chunkCount(): number {
@@ -61,7 +62,7 @@ export class CurveMachine implements BurstMemory {
         hugePages: 'auto',
         lock: true,
         doorbell: 'futex',
-        scheduling: { nice: this.#nice },
+        scheduling: this.#scheduling,
         mode: 'hypervisor',
         stuckBackoffMillis: 1,
         domains: names.map((name) => ({ name, limits })),
@@ -69,7 +70,7 @@ export class CurveMachine implements BurstMemory {
     });
     const files = new RunFiles(this.#runDir);
     for (const domain of names) {
-      const scheduling = { nice: this.#nice };
+      const scheduling = this.#scheduling;
       const start = { role: 'frontend', runDir: this.#runDir, domain, reserveChunks: 0, scheduling } as const;
       this.#fronts.push(await this.#host(`front end of ${domain}`, start));
       const { file, identity } = openControlFile(files.domain(domain).control);

@@ -1,4 +1,5 @@
 import path from 'node:path';
+import type { PlaneScheduling } from '../../../coordination/plane-constructs.ts';
 import { summarize } from '../../../latency/percentiles.ts';
 import { jointNeedOfBursts } from '../../../policy/joint-need.ts';
 import { type Sizing, sizeIdle } from '../../../policy/sizing.ts';
@@ -26,7 +27,7 @@ export interface CurveOptions {
   readonly scratchDir: string;
   /** The most memory that the bench may hold at once. */
   readonly memoryBytes: number;
-  readonly nice: number;
+  readonly scheduling: PlaneScheduling;
   /** The share of bursts that sizing may fail to cover. */
   readonly missTarget: number;
   readonly signal: AbortSignal;
@@ -52,7 +53,7 @@ const SMALLEST_BYTES = CHUNK_BYTES;
 
 /** Burst latency against idle bytes, memtide beside the static split. @throws the signal's reason when it is aborted. */
 export async function runCurve(options: CurveOptions): Promise<CurveResult> {
-  const { quick, scratchDir, memoryBytes, nice, missTarget, signal, progress } = options;
+  const { quick, scratchDir, memoryBytes, scheduling, missTarget, signal, progress } = options;
   const facts = machineFacts();
   const length = quick ? 'quick' : 'full';
   const peakBytes = roundDown(Math.min(PEAK_BYTES[length], memoryBytes * SHARE_OF_MEMORY), CHUNK_BYTES);
@@ -61,7 +62,7 @@ export async function runCurve(options: CurveOptions): Promise<CurveResult> {
     plan(recording, peakBytes, gapMillis, options),
   );
   const arenaBytes = bytes(studies.reduce((most, { sizing }) => Math.max(most, sizing.worstCaseBytes), CHUNK_BYTES));
-  const machine = new CurveMachine({ runDir: path.join(scratchDir, 'curve'), arenaBytes, nice });
+  const machine = new CurveMachine({ runDir: path.join(scratchDir, 'curve'), arenaBytes, scheduling });
   try {
     progress('a back end, two domains that burst and a donor', 0);
     await machine.start();
@@ -88,7 +89,7 @@ export async function runCurve(options: CurveOptions): Promise<CurveResult> {
         chunk_bytes: CHUNK_BYTES,
         cold_bytes: 0,
         doorbell: 'futex',
-        fast_plane_nice: nice,
+        fast_plane_nice: scheduling.nice ?? 0,
         quick,
       },
       gap_ms: gapMillis,

@@ -1,6 +1,6 @@
 import path from 'node:path';
 import { schedulingOf } from '../../../agent/settings.ts';
-import { loadConfig } from '../../../config/load.ts';
+import { checkConfig } from '../../../config/load.ts';
 import type { ConstructReport } from '../../../coordination/plane-constructs.ts';
 import { sessionGroup } from '../../../native/session-group.ts';
 import { callingThread } from '../../../native/thread-scheduling.ts';
@@ -55,7 +55,7 @@ export async function runLoaded(options: LoadedOptions): Promise<LoadedResult> {
   const { blocks, handshakes, requests } = options.blocks ?? BLOCKS[quick ? 'quick' : 'full'];
   const facts = machineFacts();
   const { cpus } = callingThread.read();
-  const constructs = constructsToMeasure(schedulingOf(loadConfig(undefined)), cpus, quick);
+  const constructs = constructsToMeasure(schedulingOf(checkConfig({})), cpus, quick);
   const preferred = constructs.find(({ isDefault }) => isDefault)!;
   const machine = new BenchMachine({
     runDir: path.join(scratchDir, 'loaded'),

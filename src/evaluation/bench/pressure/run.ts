@@ -2,7 +2,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { schedulingOf } from '../../../agent/settings.ts';
-import { loadConfig } from '../../../config/load.ts';
+import { checkConfig } from '../../../config/load.ts';
 import { MIB, roundDown } from '../../../units.ts';
 import type { Progress } from '../bench-run.ts';
 import { BenchChild } from '../child.ts';
@@ -150,7 +150,7 @@ class PooledBench {
         arenaBytes: POOL_BYTES,
         pageBytes: this.#pageBytes,
         lock,
-        scheduling: schedulingOf(loadConfig(undefined)),
+        scheduling: schedulingOf(checkConfig({})),
       });
       await tell(app, { call: 'warm' });
       // Once, before anything was swapped out: what is there afterwards is less, and a limit by it would be tighter.

@@ -29,7 +29,7 @@ async function curve(more: Partial<Parameters<typeof runCurve>[0]> = {}): Promis
       quick: true,
       scratchDir,
       memoryBytes: 128 * MIB,
-      nice: 0,
+      scheduling: { nice: 0 },
       missTarget: 0.01,
       signal: new AbortController().signal,
       progress: () => {},
