@@ -375,6 +375,7 @@ export class DomainAgent implements CommandedDomain {
       programs: processes,
       enforced_by: this.#choice.budget.enforcedBy,
       sessions: this.#front.sessions.liveSessions,
+      socket: this.#front.sessions.figures(),
       reserve_target_bytes: this.#front.reserveTarget * this.#front.chunkBytes,
       psi: this.#stalls?.method,
       psi_reason: this.#stalls?.reason,

@@ -52,7 +52,12 @@ export class AgentSocket {
   }
 
   async hello(): Promise<SessionWelcome> {
-    const reply = await this.call({ op: 'hello', version: SESSION_PROTOCOL_VERSION, pid: process.pid });
+    const reply = await this.call({
+      op: 'hello',
+      version: SESSION_PROTOCOL_VERSION,
+      pid: process.pid,
+      locks: 'client',
+    });
     if ('hello' in reply) return reply.hello;
     throw this.#unexpected(reply);
   }
@@ -127,6 +132,7 @@ export class AgentSocket {
       version: SESSION_PROTOCOL_VERSION,
       pid: process.pid,
       session: this.#session!,
+      locks: 'client',
     });
     if (!reply?.ok || this.#closed || socket.destroyed) {
       // An agent that does not know the session, since its arena is another one, will not know it later either; but its

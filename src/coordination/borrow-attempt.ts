@@ -1,5 +1,6 @@
 import { GIVEN } from '../control/layout.ts';
 import type { Claimed, LeaseHolder, Refusal } from '../platforms/contracts.ts';
+import { refusalOf } from './refusals.ts';
 import type { Answer } from './request-slot.ts';
 
 /**
@@ -67,10 +68,4 @@ export class BorrowAttempt {
     }
     return this.asks >= LEAST_ASKS && nowMicros >= this.#untilMicros ? 'deadline' : undefined;
   }
-}
-
-/** @param status one of `GIVEN`. */
-function refusalOf(status: number): Refusal {
-  if (status === GIVEN.ceiling) return 'ceiling';
-  return status === GIVEN.deadline ? 'deadline' : 'pool-empty';
 }

@@ -104,6 +104,7 @@ export class FrontendService {
       lockFd: this.#lockFd,
       welcome: { domain, domainDirectory, arena, arenaId, geometry: identity, doorbell, keep, owners, pairId },
       ring: () => this.#ring(),
+      ringAs: (session) => this.#ringer!.ring(session),
       answer: this.#options.answer,
     });
     this.#sessions.reapDead();

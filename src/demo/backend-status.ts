@@ -61,6 +61,8 @@ const domainStatus = z.looseObject({
   psi_reason: z.string().optional(),
   reserve_target_bytes: count().optional(),
   fast_plane: fastPlane.optional(),
+  /** What goes on at the agent's socket (coordination/session-server.ts, SocketFigures). */
+  socket: z.record(z.string(), count()).optional(),
 });
 export type DomainStatus = z.output<typeof domainStatus>;
 

@@ -1,5 +1,6 @@
 import { formatBytes, MIB } from '../units.ts';
 import type { BackendStatus, DomainStatus } from './backend-status.ts';
+import { socketTable } from './socket-text.ts';
 
 /** What `memtide status` tells people. Pure. @param domains an agent's answer, or why there is none. */
 export function statusText(
@@ -20,7 +21,7 @@ export function statusText(
     ...fastPlaneFacts(backend, domains),
   ];
   const lines = facts.map(([name, value]) => `${name.padEnd(10)}${value}`);
-  return `${[...lines, '', ...domainTable(backend, domains)].join('\n')}\n`;
+  return `${[...lines, '', ...domainTable(backend, domains), ...socketTable(domains)].join('\n')}\n`;
 }
 
 const hugeText = ({ huge, hugeReason }: BackendStatus['arena']): string =>
@@ -130,6 +131,7 @@ function domainTable(backend: BackendStatus, domains: Readonly<Record<string, Do
 /** What leases hold beyond what was asked for, and what is free in the chunks that they share. */
 const wasteText = ({ rounding_bytes, split_free_bytes }: BackendStatus['domains'][number]): string =>
   rounding_bytes === undefined || split_free_bytes === undefined ? '-' : formatBytes(rounding_bytes + split_free_bytes);
+
 const firstLine = (text: string): string => text.split('\n', 1)[0]!;
 const mebibytes = (count: number | undefined): string =>
   count === undefined ? '-' : formatBytes(Math.round(count / MIB) * MIB);

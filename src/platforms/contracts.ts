@@ -21,6 +21,7 @@ export type Refusal =
   | 'rate-limited'
   | 'deadline'
   | 'unknown-domain'
+  | 'fragmented'
   | 'peer-gone'
   | 'not-supported';
 
@@ -62,9 +63,10 @@ export interface LeaseHolder {
    * Takes memory that the domain holds and nobody uses, in any pieces: what was offered to it or promised to the session,
    * free blocks of split chunks, and what was released and is not scrubbed yet, which it then zeroes itself.
    * @param byteLength above 0. @param revocable whole chunks, that the domain may be asked for.
+   * @param contiguous one stretch of the arena or nothing.
    * @returns undefined when there is not enough: nothing is taken then.
    */
-  claim(byteLength: number, revocable: boolean): Claimed | undefined;
+  claim(byteLength: number, revocable: boolean, contiguous?: boolean): Claimed | undefined;
   /**
    * Chunks that the domain lacks for such a claim. 0: it holds enough; if a claim failed all the same, then a part of it
    * was being scrubbed, or in another claim that failed as well.

@@ -2,6 +2,7 @@ import type { Lease } from '../../client/lease.ts';
 import type { BenchMachine } from './bench-machine.ts';
 import { CHUNK_BYTES } from './plan.ts';
 import type { Cache } from './result.ts';
+import type { SocketClient, SocketLease } from './socket-client.ts';
 import { microsSince, type TimedCase } from './timed-case.ts';
 
 /** What a process can do with memtide and nobody's help: the same work as the local cases, with arena memory. */
@@ -90,14 +91,38 @@ export function tier1Api(setting: Tier1Setting): TimedCase {
   };
 }
 
-function count(tally: Tier1Tally, lease: Lease | undefined): boolean {
+/**
+ * What a program in another language waits for: from writing the request to the agent's socket until the address is
+ * known (the arena is mapped once), one byte written. The request is answered by the agent's main thread.
+ */
+export function tier1Socket(setting: Tier1Setting, client: SocketClient): TimedCase {
+  const { machine, tally } = setting;
+  let lease: SocketLease | undefined;
+  return {
+    name: 'tier1-socket',
+    fits: (bytes) => bytes <= machine.arenaBytes,
+    sample(bytes) {
+      const before = performance.now();
+      lease = client.borrow(bytes);
+      if (lease) client.touch(lease);
+      const micros = microsSince(before);
+      return count(tally, lease?.atHand ? lease : undefined) ? micros : Number.NaN;
+    },
+    finish: () => giveBack(setting, lease && { byteLength: lease.byteLength, release: () => client.release(lease!) }),
+  };
+}
+
+function count(tally: Tier1Tally, lease: object | undefined): boolean {
   tally.requests++;
   if (lease) tally.hits++;
   return lease !== undefined;
 }
 
 /** Releases, and waits until the memory has been scrubbed and is there to be claimed again. */
-async function giveBack({ machine, tally }: Tier1Setting, lease: Lease | undefined): Promise<void> {
+async function giveBack(
+  { machine, tally }: Tier1Setting,
+  lease: Pick<Lease, 'byteLength' | 'release'> | undefined,
+): Promise<void> {
   if (!lease) return;
   const whole = machine.app.claimableBytes + Math.ceil(lease.byteLength / CHUNK_BYTES) * CHUNK_BYTES;
   tally.releasedBytes += lease.byteLength;

@@ -59,6 +59,11 @@ export class BenchMachine {
     return Math.floor(this.arenaBytes / CHUNK_BYTES);
   }
 
+  /** Where the recipient's agent listens. */
+  get recipientSocket(): string {
+    return new RunFiles(this.runDir).domain(RECIPIENT).socket;
+  }
+
   async start(): Promise<void> {
     fs.mkdirSync(this.runDir, { recursive: true, mode: 0o700 });
     const limits = { floorChunks: 0, ceilingChunks: this.chunkCount, offerChunks: 0 };
@@ -90,7 +95,7 @@ export class BenchMachine {
     await this.#donor.call({ call: 'connect', socket: files.domain(DONOR).socket });
     const before = performance.now();
     const cpuBefore = process.cpuUsage();
-    this.app = await openConnection(files.domain(RECIPIENT).socket);
+    this.app = await openConnection(this.recipientSocket);
     this.connectMicros = (performance.now() - before) * 1000;
     const { user, system } = process.cpuUsage(cpuBefore);
     this.connectCpuMicros = user + system;

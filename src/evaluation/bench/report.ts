@@ -15,7 +15,7 @@ export function reportText(result: BenchResult, { colours }: { readonly colours:
     environmentLines(result).join('\n'),
     section(
       'p50',
-      ' from the request until the last byte is written; tier1-claim, -api and -empty without the touch',
+      ' from the request until the last byte is written; tier1-claim, -api, -socket and -empty without the touch',
       sizeTable(rows, (row) => formatMicros(row.p50_us)),
     ),
     ...(p99.length > 0
@@ -59,7 +59,7 @@ function environmentLines({ environment: e }: BenchResult): string[] {
 /** The order in which cases are shown: local ways, the floor under all, memtide. */
 const CASES = [
   ...['local-fresh', 'local-populate', 'local-huge', 'local-warm', 'local-pool', 'touch-only'],
-  ...['tier1', 'tier1-claim', 'tier1-api', 'tier1-empty', 'tier2', 'tier2-4k'],
+  ...['tier1', 'tier1-claim', 'tier1-api', 'tier1-socket', 'tier1-empty', 'tier2', 'tier2-4k'],
 ];
 const nameOf = ({ case: name, cache }: BenchRow): string => (cache === undefined ? name : `${name} ${cache}`);
 const namesOf = (rows: readonly BenchRow[]): string[] => [

@@ -1,6 +1,6 @@
 import { percentile } from '../../latency/percentiles.ts';
 import { formatBytes, KIB, MIB, roundDown } from '../../units.ts';
-import { type Tier1Setting, tier1, tier1Api, tier1Claim } from './arena-cases.ts';
+import { type Tier1Setting, tier1, tier1Api, tier1Claim, tier1Socket } from './arena-cases.ts';
 import type { BenchMachine } from './bench-machine.ts';
 import type { BenchRun } from './bench-run.ts';
 import { localFresh, localHuge, localPopulate, localWarm, localWarmCold } from './local-cases.ts';
@@ -8,6 +8,7 @@ import { addSamples, measure, pairedGaps, rowsOf } from './measure.ts';
 import { CHUNK_BYTES } from './plan.ts';
 import { localPool, PrivateRegion, touchOnly, type ZeroElsewhere } from './resident-cases.ts';
 import type { Background, BenchRow, PairedGap } from './result.ts';
+import { SocketClient } from './socket-client.ts';
 import { ZeroThread } from './zero-thread.ts';
 
 /** Tiers 0 and 1 beside every local way, and what they cost in the background. */
@@ -32,10 +33,11 @@ export async function measureTier1(
   const { huge } = machine.arena;
   const region = new PrivateRegion(plan.regionBytes, huge);
   const evictor = new PrivateRegion(plan.evictBytes, huge);
+  const client = new SocketClient(machine.recipientSocket);
   try {
     await machine.setReserve(machine.chunkCount);
     const idleWarmMib = machine.app.claimableBytes / MIB;
-    await warmUp(machine);
+    await warmUp(machine, client);
     const tally = { requests: 0, hits: 0, releasedBytes: 0 };
     const setting: Tier1Setting = { machine, tally, coldBytes: plan.coldBytes, evict: () => evictor.writeAll() };
     const zero: ZeroElsewhere = (address, length) => zeroer.zero(address, length);
@@ -54,6 +56,7 @@ export async function measureTier1(
       ...resident,
       tier1Claim(setting),
       tier1Api(setting),
+      tier1Socket(setting, client),
     ];
     const rows: BenchRow[] = [];
     const gaps: PairedGap[] = [];
@@ -95,6 +98,7 @@ export async function measureTier1(
       },
     };
   } finally {
+    client.close();
     region.close();
     evictor.close();
     await zeroer.stop();
@@ -102,7 +106,7 @@ export async function measureTier1(
 }
 
 /** Lets V8 compile what is measured: an application that borrows often runs compiled code. */
-async function warmUp(machine: BenchMachine): Promise<void> {
+async function warmUp(machine: BenchMachine, client: SocketClient): Promise<void> {
   const all = machine.app.claimableBytes;
   const sizes = [64 * KIB, CHUNK_BYTES, 4 * CHUNK_BYTES, 8 * CHUNK_BYTES].filter((size) => size <= all / 2);
   for (let round = 0; round < 300; round++) {
@@ -112,6 +116,9 @@ async function warmUp(machine: BenchMachine): Promise<void> {
       leases.at(-1)!.view[0] = 1;
     }
     for (const lease of leases) lease.release();
+    await machine.untilClaimable(all);
+    const overSocket = client.borrow(sizes[round % sizes.length]!);
+    if (overSocket) client.release(overSocket);
     await machine.untilClaimable(all);
   }
 }

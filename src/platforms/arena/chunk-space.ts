@@ -80,7 +80,7 @@ export class ChunkSpace implements LeaseHolder {
     if (where === 'next') this.#claimer.skip(this.chunksFor(bytes));
   }
 
-  claim(bytes: number, revocable: boolean): Claimed | undefined {
+  claim(bytes: number, revocable: boolean, contiguous = false): Claimed | undefined {
     const { perChunk } = this.#blocks;
     const chunks = Math.ceil(bytes / this.chunkBytes);
     // A revocable lease takes whole chunks, because whole chunks are what can be handed on.
@@ -89,7 +89,7 @@ export class ChunkSpace implements LeaseHolder {
       blocks < perChunk
         ? this.#claimBlocks(bytes, blocks)
         : this.#claimChunks(bytes, chunks, blocks % perChunk, revocable);
-    return this.#account(claimed ?? this.#claimPieces(bytes, blocks, revocable));
+    return this.#account(claimed ?? (contiguous ? undefined : this.#claimPieces(bytes, blocks, revocable)));
   }
 
   /** Gives everything back and tells where warm memory is to be found next time. */

@@ -60,7 +60,16 @@ describe('a small run of the bench', () => {
   it('has a row for every case at every size that it fits', () => {
     const found = result.rows.map(({ case: name, cache, bytes }) => `${name} ${cache ?? '-'} ${bytes}`);
     const cached = ['local-warm', 'local-pool', 'touch-only', 'tier1'];
-    const others = ['local-fresh', 'local-populate', 'tier1-claim', 'tier1-api', 'tier1-empty', 'tier2', 'tier2-4k'];
+    const others = [
+      'local-fresh',
+      'local-populate',
+      'tier1-claim',
+      'tier1-api',
+      'tier1-socket',
+      'tier1-empty',
+      'tier2',
+      'tier2-4k',
+    ];
     const cases = [...cached.flatMap((name) => [`${name} hot`, `${name} cold`]), ...others.map((name) => `${name} -`)];
     const expected = cases.flatMap((name) => SIZES.map((size) => `${name} ${size}`));
     assert.deepEqual(found.sort(), expected.sort());
