@@ -26,7 +26,7 @@ async function pressure(more: Partial<PressureOptions> = {}): Promise<PressureRe
       scratchDir,
       signal,
       progress: () => {},
-      blocks: 1,
+      blocks: 3, // at first the kernel takes what sleeps: the heaps of programs that have started
       requests: 3,
       ...more,
     });
