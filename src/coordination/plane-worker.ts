@@ -14,6 +14,7 @@ import { sessionGroup } from '../native/session-group.ts';
 import { callingThread } from '../native/thread-scheduling.ts';
 import { type Arena, openArena } from '../platforms/arena/arena-file.ts';
 import { ChunkBooks } from './chunk-books.ts';
+import { collectGarbage } from './collect-garbage.ts';
 import { PlaneConstructs, type PlaneScheduling } from './plane-constructs.ts';
 import {
   PLANE_CONTROL,
@@ -253,6 +254,7 @@ function schedule(scheduling: PlaneScheduling): void {
   parentPort?.postMessage(message);
 }
 
+await collectGarbage(); // The last turn of the event loop, and before the thread is urgent.
 loop.publish();
 schedule(start.scheduling);
 
