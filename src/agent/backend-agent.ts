@@ -1,4 +1,3 @@
-import fs from 'node:fs';
 import os from 'node:os';
 import { systemClock } from '../clock.ts';
 import { crossChecks } from '../config/cross-checks.ts';
@@ -6,8 +5,10 @@ import { showPath } from '../config/path-text.ts';
 import type { Config, DomainConfig } from '../config/schema.ts';
 import { governedBytes, privateFloorMib } from '../config/total.ts';
 import { STATE } from '../control/layout.ts';
+import type { BackendCall, BackendNotice } from '../coordination/agent-protocol.ts';
 import { leftArena } from '../coordination/arena-info.ts';
 import { BackendService } from '../coordination/backend-service.ts';
+import type { MqttLinkServer } from '../coordination/mqtt-link-server.ts';
 import { RunFiles } from '../coordination/run-files.ts';
 import { type BurstInterval, jointNeedOfBursts } from '../policy/joint-need.ts';
 import { type Sizing, sizeIdle } from '../policy/sizing.ts';
@@ -17,15 +18,17 @@ import type { Reporter } from '../telemetry/reporter.ts';
 import { Telemetry } from '../telemetry/telemetry.ts';
 import { type Bytes, bytes, MIB, mebibytes } from '../units.ts';
 import type { CommandedBackend, DomainLimits } from './backend-commands.ts';
+import { readBudgets, writeBudgets } from './budget-file.ts';
+import { budgetHostOf } from './budget-host.ts';
 import { BudgetMover } from './budget-mover.ts';
 import { Changes } from './changes.ts';
+import { BACKEND_NAME, TelemetryPort } from './coordination.ts';
 import type { Log } from './log.ts';
+import { remoteDomains } from './remote-domains.ts';
 import { logRefusals, schedulingOf } from './settings.ts';
 import { arenaLimits, arenaSize, type Claimant, shareOffers } from './shares.ts';
 import { VERSION } from './version.ts';
 
-/** The name under which the back end publishes; no domain may have it. */
-export const BACKEND_NAME = 'backend';
 const TICK_MILLIS = 100;
 /** Ticks between two looks after domains that have gone. */
 const SLOW_TICKS = 10;
@@ -60,6 +63,8 @@ export class BackendAgent implements CommandedBackend {
   #service!: BackendService;
   #mover!: BudgetMover;
   #telemetry!: Telemetry;
+  readonly #port = new TelemetryPort();
+  #remote: MqttLinkServer | undefined;
   #reporter: Reporter | undefined;
   #sizing: Sizing | undefined;
   #timer: NodeJS.Timeout | undefined;
@@ -109,26 +114,13 @@ export class BackendAgent implements CommandedBackend {
         name: domain.name,
         limits: { ...arenaLimits(domain, mebibytes(domain.budget_mib), chunkBytes), offerChunks: 0 },
       })),
-      onCall: (domain, call) => {
-        if (call.op === 'report') {
-          if (this.#unheard.delete(domain)) this.#tellLimits(domain);
-          this.#mover.report(domain, call);
-          if (call.pressured) {
-            this.#count();
-            this.#offer();
-          }
-        } else if (call.op === 'moved') this.#mover.moved(domain, call);
-        else if (call.op === 'burst') this.#remember(domain, call.bytes, call.atMicros);
-      },
-      onDomain: (domain, connected) => {
-        this.#log.info({ domain }, connected ? 'a domain has joined' : 'a domain has left');
-        if (!connected) this.#mover.forget(domain);
-        else this.#unheard.add(domain);
-      },
+      onCall: (domain, call) => this.#heard(domain, call),
+      onDomain: (domain, connected, limitBytes) => this.#met(domain, connected, limitBytes),
+      onUntold: (domain, notice) => this.#remote?.tell(domain, notice),
       status: () => this.#status(),
       // An agent that is started again takes its domain's budget up where it stands, not where it once began.
       budgetOf: (domain) => this.#mover?.limitOf(domain),
-      ...this.#brokerUrl(),
+      brokerUrl: this.#telemetry.status().brokerUrl,
     });
     await this.#service.start();
     logRefusals(this.#service.constructs, this.#log);
@@ -139,14 +131,14 @@ export class BackendAgent implements CommandedBackend {
     this.#mover = new BudgetMover({
       config,
       total: this.#total,
-      host: this.#service,
+      host: budgetHostOf(this.#service, (domain, notice) => this.#tell(domain, notice)),
       claimedBytes: (domain) => this.#claimed[this.#service.domainNames.indexOf(domain)]! * chunkBytes,
       clock: systemClock,
       onOutcome: (text) => this.#log.debug(text),
       onGrant: () => this.#writeLimits(),
       ...(this.#service.arenaFacts.takenUp
         ? {
-            limits: this.#readLimits(),
+            limits: readBudgets(this.#service.files.budgets),
             awaited: this.#service.domainNames.filter((name) => this.#service.isAlive(name)),
           }
         : {}),
@@ -163,12 +155,49 @@ export class BackendAgent implements CommandedBackend {
       },
       'the arena stands',
     );
+    if (config.coordination !== 'socket') {
+      this.#remote = remoteDomains({
+        port: this.#port,
+        service: this.#service,
+        mover: this.#mover,
+        mode: config.mode,
+        met: (domain, connected, limitBytes) => this.#met(domain, connected, limitBytes),
+        heard: (domain, call) => this.#heard(domain, call),
+      });
+      await this.#remote.start();
+    }
     this.#timer = setInterval(() => this.#tick(), TICK_MILLIS);
     this.#offer();
   }
 
+  #heard(domain: string, call: BackendCall): void {
+    if (call.op === 'report') {
+      if (this.#unheard.delete(domain)) this.#tellLimits(domain);
+      this.#mover.report(domain, call);
+      if (call.pressured) {
+        this.#count();
+        this.#offer();
+      }
+    } else if (call.op === 'moved') this.#mover.moved(domain, call);
+    else if (call.op === 'burst') this.#remember(domain, call.bytes, call.atMicros);
+  }
+
+  #met(domain: string, connected: boolean, limitBytes?: number): void {
+    this.#log.info({ domain }, connected ? 'a domain has joined' : 'a domain has left');
+    if (connected) {
+      this.#unheard.add(domain);
+      this.#mover.joined(domain, limitBytes);
+    } else this.#mover.forget(domain);
+  }
+
+  /** Says something to a domain's agent, whichever way it is linked. */
+  #tell(domain: string, notice: BackendNotice): void {
+    if (!this.#service.tell(domain, notice) && this.#remote?.isLinked(domain)) this.#remote.tell(domain, notice);
+  }
+
   async stop(): Promise<void> {
     clearInterval(this.#timer);
+    await this.#remote?.stop();
     await this.#service?.stop();
     await this.#telemetry?.stop();
   }
@@ -202,32 +231,30 @@ export class BackendAgent implements CommandedBackend {
   #tellLimits(domain: string): void {
     const now = this.#domains.find(({ name }) => name === domain)!;
     const floorBytes = mebibytes(privateFloorMib(now));
-    this.#service.tell(domain, { notice: 'limits', floorBytes, ceilingBytes: mebibytes(now.ceiling_mib) });
+    this.#tell(domain, { notice: 'limits', floorBytes, ceilingBytes: mebibytes(now.ceiling_mib) });
   }
 
   async #startTelemetry(): Promise<void> {
-    this.#telemetry = new Telemetry({
-      config: this.#config,
-      domain: BACKEND_NAME,
-      birth: {
-        memtide: VERSION,
-        node: process.version,
-        kernel: os.release(),
-        arch: process.arch,
-        mode: this.#config.mode,
-      },
-      commands: async () => (await import('./backend-commands.ts')).backendCommands(this),
-      embedded: 'host',
-      clock: systemClock,
-      procRoot: '/proc',
-      onProblem: (problem) => this.#log.warn(problem),
-    });
+    this.#telemetry = this.#port.through(
+      new Telemetry({
+        onCoordination: this.#port.hear,
+        config: this.#config,
+        domain: BACKEND_NAME,
+        birth: {
+          memtide: VERSION,
+          node: process.version,
+          kernel: os.release(),
+          arch: process.arch,
+          mode: this.#config.mode,
+        },
+        commands: async () => (await import('./backend-commands.ts')).backendCommands(this),
+        embedded: 'host',
+        clock: systemClock,
+        procRoot: '/proc',
+        onProblem: (problem) => this.#log.warn(problem),
+      }),
+    );
     this.#reporter = await this.#telemetry.start();
-  }
-
-  #brokerUrl(): { brokerUrl?: string } {
-    const { brokerUrl } = this.#telemetry.status();
-    return brokerUrl === undefined ? {} : { brokerUrl };
   }
 
   #tick(): void {
@@ -256,18 +283,7 @@ export class BackendAgent implements CommandedBackend {
   #writeLimits(): void {
     const limits = this.#service.domainNames.map((name) => this.#mover.limitOf(name)!);
     if (!this.#told.isNew('limits', false, ...limits)) return;
-    const file = this.#service.files.budgets;
-    const text = JSON.stringify(Object.fromEntries(this.#service.domainNames.map((name, at) => [name, limits[at]])));
-    fs.writeFileSync(`${file}.new`, text, { mode: 0o600 });
-    fs.renameSync(`${file}.new`, file);
-  }
-
-  #readLimits(): Record<string, number> {
-    try {
-      return JSON.parse(fs.readFileSync(this.#service.files.budgets, 'utf8')) as Record<string, number>;
-    } catch {
-      return {}; // it died before it had written any: those of the configuration hold
-    }
+    writeBudgets(this.#service.files.budgets, this.#service.domainNames, limits);
   }
 
   /** Free and offered memory: what belongs to no domain. */
@@ -336,7 +352,7 @@ export class BackendAgent implements CommandedBackend {
       granularityBytes: this.#service.chunkBytes,
     });
     for (const [domain, name] of names.entries()) {
-      this.#service.tell(name, { notice: 'reserve', bytes: this.#sizing.reserveBytes[domain]! });
+      this.#tell(name, { notice: 'reserve', bytes: this.#sizing.reserveBytes[domain]! });
     }
   }
 
@@ -356,7 +372,7 @@ export class BackendAgent implements CommandedBackend {
         const { roundingBytes, splitFreeBytes } = this.#service.internalWaste(name);
         return {
           name,
-          connected: this.#service.isConnected(name),
+          connected: this.#service.isConnected(name) || this.#remote?.isLinked(name) === true,
           limit_bytes: this.#mover.limitOf(name),
           reserve_bytes: of(STATE.reserved) + of(STATE.scrubbing) + of(STATE.dirty),
           offered_bytes: of(STATE.offered),

@@ -15,6 +15,7 @@ import {
 } from '../policy/stuck.ts';
 import { type Bucket, type BucketRule, fullBucket, refilled, spend } from '../policy/token-bucket.ts';
 import { type Bytes, MIB, mebibytes, roundUp } from '../units.ts';
+import { BudgetAccount } from './budget-account.ts';
 
 /**
  * Moves private budgets between domains, for programs that know nothing of memtide: one plan a tick at most, carried out
@@ -42,13 +43,11 @@ interface Domain {
   readonly name: string;
   floor: Bytes;
   ceiling: Bytes;
-  limit: number;
+  readonly account: BudgetAccount;
   used: number;
   wanted: number;
   pressured: boolean;
   bucket: Bucket;
-  /** Growth that was granted and not acknowledged, by the number of its notice: what the domain says does not show it. */
-  readonly granted: Map<number, number>;
 }
 
 interface Waiting {
@@ -114,22 +113,21 @@ export class BudgetMover {
       name: domain.name,
       floor: mebibytes(privateFloorMib(domain)),
       ceiling: mebibytes(domain.ceiling_mib),
-      limit: size(options.limits?.[domain.name] ?? -1, mebibytes(domain.budget_mib)),
+      account: new BudgetAccount(size(options.limits?.[domain.name] ?? -1, mebibytes(domain.budget_mib))),
       used: 0,
       wanted: 0,
       pressured: false,
       bucket: fullBucket(this.#bucketRule(), now),
-      granted: new Map(),
     }));
   }
 
-  report(domain: string, { usedBytes, limitBytes, wantedBytes, pressured }: Report): void {
+  report(domain: string, { usedBytes, limitBytes, wantedBytes, pressured, lastId = 0 }: Report): void {
     const known = this.#find(domain);
     if (!known) return;
     this.#awaited.delete(domain);
     known.used = size(usedBytes, known.used);
     known.wanted = size(wantedBytes, 0);
-    if (!this.#waiting) stand(known, limitBytes);
+    known.account.reported(limitBytes, lastId);
     if (known.pressured !== (pressured === true)) this.#host.setPressured(domain, pressured === true);
     known.pressured = pressured === true;
     if (known.pressured) this.tick(); // does not wait for the next round
@@ -138,18 +136,21 @@ export class BudgetMover {
   moved(domain: string, { id, changeBytes, limitBytes }: Moved): void {
     const known = this.#find(domain);
     if (!known) return;
-    known.granted.delete(id);
-    stand(known, limitBytes);
+    const freed = known.account.answered(id, changeBytes, limitBytes);
     const asked = this.#waiting?.asked.get(domain);
-    if (!asked || asked.id !== id) return;
-    asked.freed = Math.max(0, Math.min(asked.by, -changeBytes));
+    if (freed === undefined || !asked || asked.id !== id) return;
+    asked.freed = freed;
     this.tick();
+  }
+
+  /** @param limitBytes where its budget stands, of an agent that was there before. */
+  joined(domain: string, limitBytes?: number): void {
+    this.#find(domain)?.account.joined(limitBytes);
   }
 
   /** The domain's agent has gone: its programs keep their limits, and nothing is asked of it. */
   forget(domain: string): void {
     const known = this.#find(domain);
-    known?.granted.clear(); // but the limit stays: it may have been raised with the agent's last breath
     if (known) known.wanted = 0;
     this.#waiting?.asked.delete(domain);
   }
@@ -166,14 +167,14 @@ export class BudgetMover {
   }
 
   limitOf(domain: string): number | undefined {
-    return this.#find(domain)?.limit;
+    return this.#find(domain)?.account.limit;
   }
 
   /** Free memory that programs want now and that is still behind arena chunks: the pool should not offer it away. */
   get wantedFromPoolBytes(): number {
     const missing = this.#domains.reduce(
-      (all, { limit, wanted, ceiling, pressured }) =>
-        all + (pressured ? Math.max(0, Math.min(wanted, ceiling) - limit) : 0),
+      (all, { account, wanted, ceiling, pressured }) =>
+        all + (pressured ? Math.max(0, Math.min(wanted, ceiling) - account.limit) : 0),
       0,
     );
     return Math.max(0, missing - Math.max(0, this.#looseBytes()));
@@ -184,8 +185,12 @@ export class BudgetMover {
   }
 
   tick(): void {
-    if (!this.#host.isSettled) return;
     const now = this.#clock.monotonicMicros();
+    for (const { name, account } of this.#domains) {
+      const move = account.due(now);
+      if (move) this.#host.tell(name, { notice: 'budget', id: move.id, changeBytes: move.changeBytes });
+    }
+    if (!this.#host.isSettled) return;
     if (this.#waiting) this.#finish(this.#waiting, now);
     else if (this.#awaited.size === 0) this.#begin(now);
   }
@@ -200,9 +205,8 @@ export class BudgetMover {
     const asked: Waiting['asked'] = new Map();
     for (const action of actions) {
       if (action.kind !== 'shrink') continue;
-      const id = this.#nextId++;
+      const id = this.#move(action.domain, -action.by, now);
       asked.set(action.domain, { id, by: action.by, freed: undefined });
-      this.#host.tell(action.domain, { notice: 'budget', id, changeBytes: -action.by });
     }
     const deadlineMicros = now + this.#config.policy.reclaim_deadline_ms * 1000;
     this.#waiting = { actions, free: freeBytes(snapshot), deadlineMicros, asked };
@@ -231,6 +235,7 @@ export class BudgetMover {
 
   #grow(domain: string, by: number, now: number): number {
     const known = this.#find(domain)!;
+    if (known.account.open) return 0;
     // Memory that is still behind free chunks must leave the arena before anybody's limit rises by it.
     const loose = this.#looseBytes();
     if (loose < by) {
@@ -240,17 +245,22 @@ export class BudgetMover {
     const bucket = spend(known.bucket, this.#bucketRule(), now, by);
     if (!bucket) return 0;
     known.bucket = bucket;
-    known.limit += by;
-    const id = this.#nextId++;
-    known.granted.set(id, by);
-    this.#onGrant();
-    this.#host.tell(domain, { notice: 'budget', id, changeBytes: by });
+    this.#move(domain, by, now);
     return by;
+  }
+
+  /** @returns the number of the move. */
+  #move(domain: string, changeBytes: number, now: number): number {
+    const id = this.#nextId++;
+    this.#find(domain)!.account.begin(id, changeBytes, now);
+    if (changeBytes > 0) this.#onGrant();
+    this.#host.tell(domain, { notice: 'budget', id, changeBytes });
+    return id;
   }
 
   /** In no budget, and not behind an arena chunk. */
   #looseBytes(): number {
-    const budgets = this.#domains.reduce((all, { limit }) => all + limit, 0);
+    const budgets = this.#domains.reduce((all, { account }) => all + account.limit, 0);
     return this.#total - budgets - this.#host.figure('presentChunks') * this.#host.chunkBytes;
   }
 
@@ -276,14 +286,16 @@ export class BudgetMover {
       pool: Math.max(0, this.#looseBytes()) + freeArena,
       domains: this.#domains.map((domain, index) => {
         domain.bucket = refilled(domain.bucket, rule, now);
-        const stuck = isStuck(this.#conduct, index, now);
+        const { limit, open } = domain.account;
+        // One move at a time: until it is answered, the domain neither gives nor gets.
+        const stuck = open !== undefined || isStuck(this.#conduct, index, now);
         return {
           name: domain.name,
-          limit: domain.limit,
+          limit,
           used: domain.used,
-          wanted: Math.max(domain.floor, domain.wanted),
+          wanted: open ? Math.min(limit, Math.max(domain.floor, domain.wanted)) : Math.max(domain.floor, domain.wanted),
           floor: domain.floor,
-          ceiling: entitlement(Math.max(0, domain.ceiling - this.#claimedBytes(domain.name)), domain.limit, stuck),
+          ceiling: entitlement(Math.max(0, domain.ceiling - this.#claimedBytes(domain.name)), limit, stuck),
           pressured: domain.pressured,
           stuck,
           tokens: domain.bucket.tokenBytes,
@@ -314,13 +326,6 @@ export class BudgetMover {
 
 /** Chunks taken from the system in one tick: a millisecond or so of the fast plane's idle time. */
 const POPULATE_CHUNKS = 8;
-
-/** Takes note of where a domain's limit stands by its own word, which knows nothing of what is still on its way to it. */
-function stand(domain: Domain, limitBytes: number): void {
-  if (!isSize(limitBytes)) return;
-  domain.limit = limitBytes;
-  for (const by of domain.granted.values()) domain.limit += by;
-}
 
 /** A peer's figure, believed only if it can be a size. */
 const isSize = (value: number): boolean => Number.isSafeInteger(value) && value >= 0;

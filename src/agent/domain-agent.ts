@@ -3,13 +3,12 @@ import { systemClock } from '../clock.ts';
 import type { Config } from '../config/schema.ts';
 import { privateFloorMib } from '../config/total.ts';
 import { STATE } from '../control/layout.ts';
-import type { BackendNotice, FrontendWelcome } from '../coordination/agent-protocol.ts';
+import type { BackendCall, BackendNotice, FrontendWelcome } from '../coordination/agent-protocol.ts';
 import { FrontendService } from '../coordination/frontend-service.ts';
+import { MqttLink } from '../coordination/mqtt-link.ts';
 import type { SessionCall, SessionReply } from '../coordination/session-protocol.ts';
 import { BurstBook } from '../latency/burst-book.ts';
 import { probeLocal, probeRefusal } from '../latency/local-probe.ts';
-import { type BudgetChoice, chooseBudget } from '../platforms/budget/choose.ts';
-import type { BudgetState } from '../platforms/budget/contracts.ts';
 import type { BurstEvent } from '../pressure/burst-detector.ts';
 import { MachineSource } from '../pressure/machine-source.ts';
 import { Sampler } from '../pressure/sampler.ts';
@@ -20,10 +19,11 @@ import type { Reporter } from '../telemetry/reporter.ts';
 import { Telemetry } from '../telemetry/telemetry.ts';
 import { type Bytes, bytes, MIB, mebibytes, micros } from '../units.ts';
 import { Changes } from './changes.ts';
+import { BACKEND_NAME, TelemetryPort } from './coordination.ts';
 import type { CommandedDomain } from './domain-commands.ts';
 import { DomainSource } from './domain-source.ts';
 import type { Log } from './log.ts';
-import { answerProgram } from './programs.ts';
+import { ProgramBudget } from './program-budget.ts';
 import { ReserveKeeper } from './reserve-keeper.ts';
 import { logRefusals, reserveRule, schedulingOf } from './settings.ts';
 import { type StallWatch, watchStalls } from './stall-watch.ts';
@@ -33,11 +33,6 @@ import { VERSION } from './version.ts';
 const TICK_MICROS = 95_000;
 /** Every so many ticks the state of the domain is published and dead sessions are looked for. */
 const SLOW_TICKS = 10;
-/** How far ahead a budget grows: a report, a plan, a donor's answer and a punch take some tens of milliseconds. */
-const GROWTH_HORIZON_MICROS = 300_000;
-/** What running programs are to have free at any time. */
-const PROGRAM_HEADROOM = 32 * MIB;
-
 /**
  * The agent of one domain: senses its pressure, keeps its reserve ahead of its need, runs its programs under a budget,
  * serves its applications, and tells what happened. The fast plane works by itself in its own thread; nothing here is on
@@ -52,7 +47,7 @@ export class DomainAgent implements CommandedDomain {
   readonly #stopped: () => void;
   readonly #counts = new Int32Array(16);
   #front!: FrontendService;
-  #choice!: BudgetChoice;
+  #budget!: ProgramBudget;
   #telemetry: Telemetry | undefined;
   #reporter: Reporter | undefined;
   #sampler: Sampler | undefined;
@@ -63,9 +58,10 @@ export class DomainAgent implements CommandedDomain {
   #bursting = false;
   #ticks = 0;
   #last: PressureSample | undefined;
-  /** As read with the last sample: reading it means opening files. */
-  #budget!: BudgetState;
   readonly #told = new Changes();
+  readonly #port = new TelemetryPort();
+  /** Another way to the back end, made when its socket does not answer and requests wait. */
+  #second: MqttLink | undefined;
   /** What the back end said before the agent could obey. */
   #early: BackendNotice[] | undefined = [];
 
@@ -97,6 +93,8 @@ export class DomainAgent implements CommandedDomain {
       onBackendGone: (reason) =>
         this.#log.warn({ reason }, 'the back end is away; applications go on with what is there'),
       onBackendBack: (welcome) => void this.#meetBackend(welcome),
+      limitBytes: () => this.#budget?.state.limit,
+      tellOtherwise: (call) => this.#tellOtherwise(call),
       onOtherArena: (error) => {
         this.#log.error({ error: error.message }, 'the memory that this domain holds is no more');
         this.#stopped();
@@ -108,15 +106,16 @@ export class DomainAgent implements CommandedDomain {
       this.#log.error({ error: error.message }, 'the fast plane has failed');
       this.#stopped();
     });
-    this.#choice = chooseBudget({
+    const { welcome } = this.#front;
+    this.#budget = new ProgramBudget({
       name: this.#name,
-      limit: bytes(this.#front.welcome.budgetBytes ?? mebibytes(budget_mib)),
+      limit: bytes(welcome.budgetBytes ?? mebibytes(budget_mib)),
       floor: mebibytes(privateFloorMib(this.#settings)),
       ceiling: mebibytes(ceiling_mib),
-      pid: process.pid,
+      log: this.#log,
+      tell: (call) => this.#front.tell(call),
     });
-    this.#budget = this.#choice.budget.state();
-    this.#log.info({ enforced_by: this.#choice.budget.enforcedBy, reason: this.#choice.reason }, 'budget');
+    this.#budget.meet(welcome.epoch);
     this.#book = new BurstBook({
       domain: this.#name,
       mode: () => this.#front.mode,
@@ -139,19 +138,43 @@ export class DomainAgent implements CommandedDomain {
   }
 
   /** A back end that is there again, or its successor: it knows of this domain only what it is told now. */
-  async #meetBackend({ brokerUrl }: FrontendWelcome): Promise<void> {
+  async #meetBackend({ brokerUrl, epoch }: FrontendWelcome): Promise<void> {
     this.#log.info('the back end is there again');
+    await this.#second?.close();
+    this.#second = undefined;
     if (this.#early) return; // still starting: everything is told at the end of that
+    this.#budget.meet(epoch);
     this.#report(true);
     if (brokerUrl !== undefined) await this.#telemetry?.followBroker(brokerUrl);
+  }
+
+  /** A request that neither the ring nor the socket carries. It is told again until there is an answer. */
+  #tellOtherwise(call: BackendCall): boolean {
+    if (!this.#telemetry) return false;
+    if (!this.#second) {
+      this.#second = new MqttLink({
+        port: this.#port,
+        backend: BACKEND_NAME,
+        clock: systemClock,
+        sharesMemory: true,
+        events: {
+          joined: () => {},
+          notice: (notice) => notice.notice === 'given' && this.#front.given(notice),
+          away: (reason) => this.#log.debug({ reason }, 'the back end is not heard over MQTT'),
+        },
+      });
+      void this.#second.start();
+    }
+    return this.#second.tell(call);
   }
 
   async stop(): Promise<void> {
     this.#sampler?.stop();
     this.#stalls?.stop();
     this.#book?.flush();
+    await this.#second?.close();
     await this.#telemetry?.stop();
-    this.#choice?.budget.close();
+    this.#budget?.close();
     await this.#front?.stop();
   }
 
@@ -165,8 +188,7 @@ export class DomainAgent implements CommandedDomain {
   }
 
   fixReserve(mib: number | undefined): void {
-    const { ceiling } = this.#choice.budget.limits;
-    const most = Math.max(0, ceiling - this.#budget.limit);
+    const most = Math.max(0, this.#budget.limits.ceiling - this.#budget.state.limit);
     if (mib !== undefined && mib * MIB > most) {
       throw new Error(
         `reserve_mib: found ${mib}; accepted: at most ${Math.floor(most / MIB)}, which the ceiling leaves`,
@@ -178,23 +200,26 @@ export class DomainAgent implements CommandedDomain {
 
   async #startTelemetry(): Promise<void> {
     const { brokerUrl } = this.#front.welcome;
-    this.#telemetry = new Telemetry({
-      config: this.#config,
-      domain: this.#name,
-      birth: {
-        memtide: VERSION,
-        node: process.version,
-        kernel: os.release(),
-        arch: process.arch,
-        mode: this.#front.mode,
-        enforced_by: this.#choice.budget.enforcedBy,
-      },
-      commands: async () => (await import('./domain-commands.ts')).domainCommands(this),
-      embedded: { join: brokerUrl ?? 'mqtt://127.0.0.1:1883' },
-      clock: systemClock,
-      procRoot: '/proc',
-      onProblem: (problem) => this.#log.warn(problem),
-    });
+    this.#telemetry = this.#port.through(
+      new Telemetry({
+        onCoordination: this.#port.hear,
+        config: this.#config,
+        domain: this.#name,
+        birth: {
+          memtide: VERSION,
+          node: process.version,
+          kernel: os.release(),
+          arch: process.arch,
+          mode: this.#front.mode,
+          enforced_by: this.#budget.enforcedBy,
+        },
+        commands: async () => (await import('./domain-commands.ts')).domainCommands(this),
+        embedded: { join: brokerUrl ?? 'mqtt://127.0.0.1:1883' },
+        clock: systemClock,
+        procRoot: '/proc',
+        onProblem: (problem) => this.#log.warn(problem),
+      }),
+    );
     this.#reporter = await this.#telemetry.start();
   }
 
@@ -225,12 +250,12 @@ export class DomainAgent implements CommandedDomain {
 
   /** The domain's use: what its programs hold and what its applications lease. */
   #use(): { usedBytes: ReturnType<typeof bytes>; limitBytes: ReturnType<typeof bytes> } {
-    if (this.#budget.processes > 0) this.#budget = this.#choice.budget.state();
+    const { residentBytes, limit } = this.#budget.refresh();
     this.#front.countStates(this.#counts);
     const leased = this.#leasedBytes();
     return {
-      usedBytes: bytes(this.#budget.residentBytes + leased),
-      limitBytes: bytes(this.#budget.limit + leased),
+      usedBytes: bytes(residentBytes + leased),
+      limitBytes: bytes(limit + leased),
     };
   }
 
@@ -242,7 +267,7 @@ export class DomainAgent implements CommandedDomain {
   }
 
   #room(): { headroomBytes?: number; availableBytes?: number } {
-    const { limit, used } = this.#budget;
+    const { limit, used } = this.#budget.state;
     const available = this.#last?.availableBytes;
     return { headroomBytes: limit - used, ...(available === undefined ? {} : { availableBytes: available }) };
   }
@@ -262,14 +287,15 @@ export class DomainAgent implements CommandedDomain {
   #tick(now: number): void {
     this.#nextTickMicros = now + TICK_MICROS;
     this.#ticks++;
-    if (this.#budget.processes > 0) this.#choice.budget.rebalance();
+    this.#front.look();
+    this.#budget.rebalance();
     this.#book.tick();
     if (this.#reserve.hasNews) this.#keepReserve();
     const slow = this.#ticks % SLOW_TICKS === 0;
     this.#report(slow);
     this.#publish(slow);
     if (!slow) return;
-    this.#budget = this.#choice.budget.state();
+    this.#budget.refresh(true);
     this.#front.tick();
     this.#keepReserve();
     const { mode } = this.#front;
@@ -281,18 +307,8 @@ export class DomainAgent implements CommandedDomain {
     if (chunks !== this.#front.reserveTarget) this.#front.setReserve(chunks);
   }
 
-  /**
-   * Tells the back end how the domain is, and what its programs will want: what they use, and what the present rate adds
-   * until memory can have come. Nothing is said while nothing changes.
-   */
   #report(always = false): void {
-    const { limit, used, processes } = this.#budget;
-    const rate = Math.max(0, this.#sampler?.state?.riseRateBytesPerSecond ?? 0);
-    const climb = (rate * GROWTH_HORIZON_MICROS) / 1e6;
-    const wantedBytes = processes === 0 ? 0 : Math.round(used + climb + PROGRAM_HEADROOM);
-    const pressured = processes > 0 && limit - used < climb + PROGRAM_HEADROOM / 2;
-    if (!this.#told.isNew('report', always, limit, used, wantedBytes, pressured)) return;
-    this.#front.tell({ op: 'report', usedBytes: used, limitBytes: limit, wantedBytes, programs: processes, pressured });
+    this.#budget.report(this.#sampler?.state?.riseRateBytesPerSecond ?? 0, always);
   }
 
   /** Publishes what has changed; once a second, all of it. */
@@ -307,7 +323,7 @@ export class DomainAgent implements CommandedDomain {
     const reserve = (of(STATE.reserved) + of(STATE.scrubbing) + of(STATE.dirty)) * chunkBytes;
     const offered = of(STATE.offered) * chunkBytes;
     const leased = this.#leasedBytes();
-    const { limit } = this.#budget;
+    const { limit } = this.#budget.state;
     const { roundingBytes, splitFreeBytes } = this.#front.internalWaste();
     const figures = [limit, reserve, offered, leased, roundingBytes, splitFreeBytes] as const;
     if (!this.#told.isNew('alloc', always, ...figures)) return;
@@ -326,16 +342,9 @@ export class DomainAgent implements CommandedDomain {
       this.#reserve.sizedBytes = notice.bytes;
       this.#keepReserve();
     } else if (notice.notice === 'limits') {
-      this.#choice.budget.limits = { floor: bytes(notice.floorBytes), ceiling: bytes(notice.ceilingBytes) };
+      this.#budget.limits = { floor: bytes(notice.floorBytes), ceiling: bytes(notice.ceilingBytes) };
     } else if (notice.notice === 'budget') {
-      const { budget } = this.#choice;
-      const before = budget.state().limit;
-      const result =
-        notice.changeBytes > 0 ? budget.grow(bytes(notice.changeBytes)) : budget.shrink(bytes(-notice.changeBytes));
-      if (!result.ok)
-        this.#log.debug({ refusal: result.refusal, reason: result.reason }, 'the budget did not move as asked');
-      this.#budget = budget.state();
-      this.#front.tell({ op: 'moved', id: notice.id, changeBytes: result.limit - before, limitBytes: result.limit });
+      this.#budget.move(notice);
     }
   }
 
@@ -352,11 +361,7 @@ export class DomainAgent implements CommandedDomain {
       });
       return undefined;
     }
-    if (call.op === 'program') {
-      const reply = answerProgram(this.#choice.budget, call, this.#log);
-      this.#budget = this.#choice.budget.state();
-      return reply;
-    }
+    if (call.op === 'program') return this.#budget.program(call);
     if (call.op === 'status') return { ok: true, status: this.#status() };
     return { ok: false, error: `unknown op "${String((call as { op: unknown }).op).slice(0, 40)}"` };
   }
@@ -366,14 +371,14 @@ export class DomainAgent implements CommandedDomain {
   }
 
   #status(): Record<string, unknown> {
-    const { limit, used, processes } = this.#budget;
+    const { limit, used, processes } = this.#budget.state;
     const { cost } = this.#sampler!;
     return {
       domain: this.#name,
       limit_bytes: limit,
       used_bytes: used,
       programs: processes,
-      enforced_by: this.#choice.budget.enforcedBy,
+      enforced_by: this.#budget.enforcedBy,
       sessions: this.#front.sessions.liveSessions,
       socket: this.#front.sessions.figures(),
       reserve_target_bytes: this.#front.reserveTarget * this.#front.chunkBytes,

@@ -1,7 +1,12 @@
+import fs from 'node:fs';
+import type { BackendAgent } from '../agent/backend-agent.ts';
+import type { DomainAgent } from '../agent/domain-agent.ts';
 import { openLog } from '../agent/log.ts';
+import type { RemoteAgent } from '../agent/remote-agent.ts';
 import { settleSoon } from '../agent/settle.ts';
 import { loadConfigApart } from '../config/load-apart.ts';
 import type { Config } from '../config/schema.ts';
+import { RunFiles } from '../coordination/run-files.ts';
 import { EXIT, type ExitCode, MemtideError } from '../errors.ts';
 import type { CommandIo } from './io.ts';
 import { chooseRunDir } from './run-dir.ts';
@@ -28,10 +33,7 @@ export async function agentCommand(options: AgentOptions, io: CommandIo): Promis
   const agent =
     options.role === 'backend'
       ? new (await import('../agent/backend-agent.ts')).BackendAgent(common)
-      : new (await import('../agent/domain-agent.ts')).DomainAgent({
-          ...common,
-          domain: domainOf(config, options.domain),
-        });
+      : await domainAgent(common, options.domain);
   io.signal.addEventListener('abort', () => stop(EXIT.ok));
   try {
     await agent.start();
@@ -42,6 +44,19 @@ export async function agentCommand(options: AgentOptions, io: CommandIo): Promis
   } finally {
     await agent.stop();
   }
+}
+
+type Common = ConstructorParameters<typeof BackendAgent>[0];
+
+/** A domain without a back end in its run directory shares no memory with one, and reaches it over the broker. */
+async function domainAgent(common: Common, name: string | undefined): Promise<DomainAgent | RemoteAgent> {
+  const { config, runDir } = common;
+  const domain = domainOf(config, name);
+  const alone = config.mqtt.url !== undefined && !fs.existsSync(new RunFiles(runDir).backendSocket);
+  const remote = config.coordination === 'mqtt' || (config.coordination === 'auto' && alone);
+  return remote
+    ? new (await import('../agent/remote-agent.ts')).RemoteAgent({ ...common, domain })
+    : new (await import('../agent/domain-agent.ts')).DomainAgent({ ...common, domain });
 }
 
 function domainOf(config: Config, name: string | undefined): Config['domains'][number] {

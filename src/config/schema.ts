@@ -244,6 +244,12 @@ const sections = {
     .enum(MODES)
     .default('hypervisor')
     .describe('hypervisor: reserve, then pool, then peers. split: peers only, the first design, kept for comparison.'),
+  coordination: z
+    .enum(['auto', 'socket', 'mqtt'])
+    .default('auto')
+    .describe(
+      'How an agent reaches the back end. socket: in the same run directory. mqtt: over the broker, for a domain that shares no memory with it; it takes part with its budget only. auto: mqtt where the run directory has no back end and mqtt.url is given.',
+    ),
   arena: arena.prefault({}).describe('Shared memory that is lent to applications that ask.'),
   domains: z
     .array(domain)

@@ -1,6 +1,6 @@
 import type { Mode } from '../records.ts';
 import type { Bytes } from '../units.ts';
-import type { BackendCall } from './agent-protocol.ts';
+import type { BackendCall, BackendNotice } from './agent-protocol.ts';
 import type { ArenaWish } from './backend-arena.ts';
 import type { PairLimits } from './pair-limits.ts';
 import type { PlaneScheduling } from './plane-constructs.ts';
@@ -25,8 +25,11 @@ export interface BackendOptions extends ArenaWish {
   readonly onCall?: (domain: string, call: BackendCall) => void;
   /** Answers whoever asks for the state of the machine. */
   readonly status?: () => unknown;
-  readonly brokerUrl?: string;
+  /** A notice that the socket could not carry: for another link, where there is one. */
+  readonly onUntold?: (domain: string, notice: BackendNotice) => void;
+  readonly brokerUrl?: string | undefined;
   /** What the programs of a domain may hold now. */
   readonly budgetOf?: (domain: string) => number | undefined;
-  readonly onDomain?: (domain: string, connected: boolean) => void;
+  /** @param limitBytes where its budget stands, of an agent that was there before. */
+  readonly onDomain?: (domain: string, connected: boolean, limitBytes?: number) => void;
 }

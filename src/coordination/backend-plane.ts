@@ -14,7 +14,7 @@ import {
 import { BlockTable, Ledger } from '../control/ledger.ts';
 import { POPPED, RingConsumer, RingProducer } from '../control/ring.ts';
 import type { ScrubbedMemory } from '../platforms/arena/chunk-keeper.ts';
-import { AnswerMemory } from './answer-memory.ts';
+import { AnswerMemory, type TellOverLink } from './answer-memory.ts';
 import { ChunkBooks } from './chunk-books.ts';
 import { leave, offerFree, withdrawOffers } from './chunk-offers.ts';
 import { Donors } from './donors.ts';
@@ -33,6 +33,8 @@ export interface BackendEffects extends ScrubbedMemory {
   ringFront(pair: number): void;
   /** The other half of `OP.ping`: a bare futex ping-pong of `count` rounds on the pair's ping word. */
   pingPong?(pair: number, count: number): void;
+  /** Tells a front end over the slow link what became of a request that came that way. */
+  answerOverLink?(pair: number, ...answer: Parameters<TellOverLink>): void;
 }
 
 interface Pair {
@@ -125,14 +127,15 @@ export class BackendPlane {
 
   /** Adds a pair; what a predecessor has left in it is taken up. */
   addPair(id: number, file: ControlFile, geometry: Geometry, limits: PairLimits): void {
+    const toFront = new RingProducer(file.words, BACK_TO_FRONT);
     const pair: Pair = {
       words: file.words,
       ledger: new Ledger(file, geometry),
       blocks: new BlockTable(file, geometry),
-      toFront: new RingProducer(file.words, BACK_TO_FRONT),
+      toFront,
       fromFront: new RingConsumer(file.words, FRONT_TO_BACK),
       limits: { ...limits },
-      answers: new AnswerMemory(),
+      answers: new AnswerMemory(toFront, (...answer) => this.#effects.answerOverLink?.(id, ...answer)),
       refillAsked: false,
       unaccounted: 0,
       violations: 0,
@@ -165,6 +168,12 @@ export class BackendPlane {
   /** Sets whether a domain is under pressure itself: it is then asked last. */
   setPressured(id: number, pressured: boolean): void {
     this.#donors.setPressured(id, pressured);
+  }
+
+  /** A request of the domain of a pair that came over the slow link. */
+  need(id: number, requestId: number, session: number, chunks: number, deadlineMicros: number): void {
+    const pair = this.#pairs[id];
+    if (pair && !this.#requests.startOverLink(id, requestId, session, chunks, deadlineMicros)) this.#violated(id, pair);
   }
 
   /** One pass. @returns for how long the caller may sleep, in milliseconds, unless somebody rings. */

@@ -1,5 +1,5 @@
 import fs from 'node:fs';
-import net from 'node:net';
+import { systemClock } from '../clock.ts';
 import type { ControlFile, DoorbellRinger } from '../control/contracts.ts';
 import { createControlFile, openControlFile, repairIdentity } from '../control/control-file.ts';
 import { FifoRinger } from '../control/fifo-bell.ts';
@@ -12,17 +12,19 @@ import { tryLockByte } from '../native/ofd-lock.ts';
 import { type InternalWaste, WasteMeter } from '../platforms/arena/internal-waste.ts';
 import type { Mode } from '../records.ts';
 import { formatBytes } from '../units.ts';
-import type { BackendCall, BackendReply, FrontendWelcome } from './agent-protocol.ts';
+import type { BackendNotice, FrontendWelcome, NeedOverLink } from './agent-protocol.ts';
 import { type ArenaInfo, leftArena, writeArenaInfo } from './arena-info.ts';
 import { type ArenaFacts, type BackendArena, makeArena, takeUpArena } from './backend-arena.ts';
+import type { LinkHost } from './backend-link.ts';
 import type { BackendDomain, BackendOptions } from './backend-options.ts';
 import { anyoneHolds, collectLeft } from './dead-domain.ts';
 import { makeFifo } from './fifo-file.ts';
-import { serveLines } from './line-server.ts';
+import { newEpoch } from './link-order.ts';
 import type { PairLimits } from './pair-limits.ts';
 import type { ConstructReport, PlaneScheduling } from './plane-constructs.ts';
 import { PLANE_FIGURES, type PlaneFigure, PlaneThread } from './plane-thread.ts';
-import { AGENT_LOCK_BYTE, checkSocketPath, ensurePrivateDirectory, RunFiles } from './run-files.ts';
+import { AGENT_LOCK_BYTE, ensurePrivateDirectory, RunFiles } from './run-files.ts';
+import { SocketLinkServer } from './socket-link-server.ts';
 import { MAX_PAIRS, SOURCE_MAIN } from './sources.ts';
 
 interface PairFile {
@@ -30,7 +32,6 @@ interface PairFile {
   readonly file: ControlFile;
   readonly ledger: Ledger;
   limits: PairLimits;
-  connected: net.Socket | undefined;
 }
 
 /**
@@ -39,11 +40,13 @@ interface PairFile {
  */
 export class BackendService {
   readonly files: RunFiles;
+  /** This life of the back end. */
+  readonly epoch = newEpoch(systemClock.wallMillis());
   readonly #options: BackendOptions;
   readonly #pairs: PairFile[] = [];
   #machine: BackendArena | undefined;
   #plane: PlaneThread | undefined;
-  #server: net.Server | undefined;
+  #links: SocketLinkServer | undefined;
   #lockFd = -1;
   #keepFd = -1;
   #mode: Mode;
@@ -67,7 +70,8 @@ export class BackendService {
     this.#makeBell();
     for (const [id, domain] of domains.entries()) this.#makePair(id, domain);
     await this.#startPlane(doorbell);
-    await this.#listen();
+    this.#links = new SocketLinkServer(this.files.backendSocket, this.#host(), () => this.#options.status?.());
+    await this.#links.start();
   }
 
   get arenaFacts(): ArenaFacts {
@@ -92,7 +96,7 @@ export class BackendService {
   }
 
   isConnected(domain: string): boolean {
-    return this.#pair(domain).connected !== undefined;
+    return this.#links?.isLinked(domain) === true;
   }
 
   /** Chunks of a domain by ledger state, as its ledger says now: index with `STATE`. */
@@ -152,8 +156,8 @@ export class BackendService {
    */
   collectLeft(): string[] {
     const { owners, arena } = this.#machine!;
-    return this.#pairs.flatMap(({ name, file, connected }, pair) => {
-      if (connected) return [];
+    return this.#pairs.flatMap(({ name, file }, pair) => {
+      if (this.isConnected(name)) return [];
       const files = this.files.domain(name);
       const collected = collectLeft({ files, file, geometry: this.geometry, pair, owners, memory: arena });
       return collected === 'alive' ? [] : [name];
@@ -189,11 +193,7 @@ export class BackendService {
   }
 
   async stop(): Promise<void> {
-    await new Promise<void>((resolve) => {
-      if (!this.#server) return resolve();
-      this.#server.close(() => resolve());
-      for (const { connected } of this.#pairs) connected?.destroy();
-    });
+    await this.#links?.stop();
     await this.#plane?.stop();
     if (this.#machine) this.#removeFiles(this.#machine);
     if (this.#keepFd >= 0) fs.closeSync(this.#keepFd);
@@ -284,7 +284,7 @@ export class BackendService {
     } else repairIdentity(files.control, this.geometry, id, this.#machine!.arenaId);
     if (this.#options.doorbell === 'fifo') makeFifo(files.bell);
     const { file } = openControlFile(files.control);
-    this.#pairs.push({ name, file, ledger: new Ledger(file, this.geometry), limits, connected: undefined });
+    this.#pairs.push({ name, file, ledger: new Ledger(file, this.geometry), limits });
   }
 
   async #startPlane(doorbell: 'futex' | 'fifo'): Promise<void> {
@@ -304,6 +304,11 @@ export class BackendService {
       this.#ringer(doorbell),
     );
     await plane.start();
+    plane.onGiven((pair, given) => {
+      const notice = { notice: 'given', ...given } as const;
+      const domain = this.#pairs[pair]!.name;
+      if (!this.tell(domain, notice)) this.#options.onUntold?.(domain, notice);
+    });
     this.#plane = plane;
     for (const [id, { name, limits }] of this.#pairs.entries()) {
       plane.send({ kind: 'pair', id, directory: this.files.domain(name).directory, limits });
@@ -320,42 +325,28 @@ export class BackendService {
     return () => ringer.ring(SOURCE_MAIN);
   }
 
-  async #listen(): Promise<void> {
-    const server = net.createServer((socket) => this.#serve(socket));
-    this.#server = server;
-    await new Promise<void>((resolve, reject) => {
-      server.once('error', reject);
-      server.listen(checkSocketPath(this.files.backendSocket), resolve);
-    });
-    fs.chmodSync(this.files.backendSocket, 0o600);
+  #host(): LinkHost<FrontendWelcome> {
+    return {
+      admit: (domain) => {
+        const id = this.#pairs.findIndex(({ name }) => name === domain);
+        if (id >= 0) return { ok: true, welcome: this.#welcome(id) };
+        return { ok: false, error: `no domain "${domain}" here; there are ${this.domainNames.join(', ')}` };
+      },
+      joined: (domain, limitBytes) => this.#options.onDomain?.(domain, true, limitBytes),
+      left: (domain) => this.#options.onDomain?.(domain, false),
+      call: (domain, call) => {
+        if (call.op === 'need') this.need(domain, call);
+        else this.#options.onCall?.(domain, call);
+      },
+    };
   }
 
-  /** One front end's slow-plane connection. */
-  #serve(socket: net.Socket): void {
-    let domain: string | undefined;
-    serveLines<BackendCall, BackendReply>(socket, (call) => {
-      if (call.op === 'hello') {
-        const id = this.#pairs.findIndex(({ name }) => name === call.domain);
-        if (id < 0)
-          return { ok: false, error: `no domain "${call.domain}" here; there are ${this.domainNames.join(', ')}` };
-        const pair = this.#pairs[id]!;
-        if (pair.connected) return { ok: false, error: `domain "${call.domain}" has an agent already`, busy: true };
-        pair.connected = socket;
-        domain = call.domain;
-        this.#options.onDomain?.(domain, true);
-        return { ok: true, hello: this.#welcome(id) };
-      }
-      if (call.op === 'status') return { ok: true, status: this.#options.status?.() };
-      if (domain === undefined) return { ok: false, error: 'say hello first' };
-      this.#options.onCall?.(domain, call);
-      return undefined;
-    });
-    socket.on('close', () => {
-      const pair = this.#pairs.find(({ connected }) => connected === socket);
-      if (!pair) return;
-      pair.connected = undefined;
-      this.#options.onDomain?.(pair.name, false);
-    });
+  /** A request for arena memory that came over a slow-plane link; the answer is told on the same, and in the ring. */
+  need(domain: string, { id, session, chunks, deadlineMicros }: NeedOverLink): void {
+    if (![id, session, chunks, deadlineMicros].every((value) => Number.isInteger(value) && value === (value | 0)))
+      return;
+    const pair = this.#pairs.findIndex(({ name }) => name === domain);
+    if (pair >= 0) this.#plane!.send({ kind: 'need', pair, id, session, chunks, deadlineMicros });
   }
 
   #welcome(id: number): FrontendWelcome {
@@ -365,6 +356,8 @@ export class BackendService {
     repairIdentity(this.files.domain(name).control, this.geometry, id, this.#machine!.arenaId);
     return {
       domain: name,
+      epoch: this.epoch,
+      ...(budgetBytes === undefined ? {} : { budgetBytes }),
       pairId: id,
       domainDirectory: this.files.domain(name).directory,
       backendBell: this.files.backendBell,
@@ -376,13 +369,12 @@ export class BackendService {
       doorbell: this.#options.doorbell,
       mode: this.#mode,
       limits,
-      ...(budgetBytes === undefined ? {} : { budgetBytes }),
       ...(this.#options.brokerUrl === undefined ? {} : { brokerUrl: this.#options.brokerUrl }),
     };
   }
 
-  /** Says something to a domain's agent; nothing is said when none is connected. */
-  tell(domain: string, message: object): void {
-    this.#pair(domain).connected?.write(`${JSON.stringify(message)}\n`);
+  /** Says something to a domain's agent. @returns false when none is linked by the socket. */
+  tell(domain: string, notice: BackendNotice): boolean {
+    return this.#links?.tell(domain, notice) === true;
   }
 }

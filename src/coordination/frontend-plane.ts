@@ -180,10 +180,10 @@ export class FrontendPlane {
     const at = slotOf(session);
     const seq = Atomics.load(this.#words, at + SESSION.requestSeq);
     if (seq === this.#lastRequest[session]) return;
-    this.#lastRequest[session] = seq;
     const chunks = this.#words[at + SESSION.requestChunks] as number;
     const deadlineMicros = this.#words[at + SESSION.requestDeadlineMicros] as number;
     if (chunks < 0 || chunks > this.#keeper.ledger.chunkCount || deadlineMicros < 0) {
+      this.#lastRequest[session] = seq;
       this.#respond(session, seq, 0, GIVEN.invalid, 0, 0);
       return;
     }
@@ -191,15 +191,15 @@ export class FrontendPlane {
     if (Atomics.load(this.#words, BACK.mode) === 1) this.#giveUpSurplus(STATE.dirty);
     if (chunks === 0) {
       // The domain has enough, but not scrubbed: one chunk more of it is, now.
+      this.#lastRequest[session] = seq;
       this.stats.scrubbedBytes += this.#keeper.scrub(this.#keeper.ledger.chunkBytes);
       this.#respond(session, seq, 0, GIVEN.ok, 0, 0);
       return;
     }
+    // A full ring is one that nobody reads: the next look round tries again, and the slow plane has its own way.
+    if (!this.#toBack.push(OP.need, seq, session, chunks, deadlineMicros, now | 0)) return;
+    this.#lastRequest[session] = seq;
     this.stats.requests++;
-    if (!this.#toBack.push(OP.need, seq, session, chunks, deadlineMicros, now | 0)) {
-      this.#respond(session, seq, 0, GIVEN.empty, 0, 0);
-      return;
-    }
     this.#effects.ringBackend();
   }
 
@@ -232,6 +232,11 @@ export class FrontendPlane {
         this.stats.violations++;
       }
     }
+  }
+
+  /** An answer that came over the slow link. */
+  given(session: number, seq: number, chunks: number, status: number, decide: number, release: number): void {
+    if (session > 0 && session < SESSION_SLOTS) this.#respond(session, seq, chunks, status, decide, release);
   }
 
   #respond(session: number, seq: number, chunks: number, status: number, decide: number, release: number): void {

@@ -1,4 +1,5 @@
 import fs from 'node:fs';
+import { systemClock } from '../clock.ts';
 import type { ControlFile, DoorbellRinger } from '../control/contracts.ts';
 import { openControlFile } from '../control/control-file.ts';
 import { FifoRinger } from '../control/fifo-bell.ts';
@@ -9,8 +10,9 @@ import { MemtideError } from '../errors.ts';
 import { tryLockByte } from '../native/ofd-lock.ts';
 import { type InternalWaste, WasteMeter } from '../platforms/arena/internal-waste.ts';
 import type { Mode } from '../records.ts';
-import type { BackendCall, BackendNotice, FrontendWelcome } from './agent-protocol.ts';
+import type { BackendCall, BackendNotice, FrontendWelcome, GivenOverLink } from './agent-protocol.ts';
 import type { BackendLink } from './backend-link.ts';
+import { NeedHandOver } from './need-handover.ts';
 import type { ConstructReport, PlaneScheduling } from './plane-constructs.ts';
 import { PLANE_FIGURES, type PlaneFigure, PlaneThread } from './plane-thread.ts';
 import { outlast } from './retry.ts';
@@ -33,6 +35,10 @@ export interface FrontendOptions {
   readonly onBackendGone: (reason: string) => void;
   /** The back end, or its successor on the same arena, is there again and knows nothing of what it was told before. */
   readonly onBackendBack?: (welcome: FrontendWelcome) => void;
+  /** Where the budget of the domain's programs stands, once there is one: a back end that is new must know. */
+  readonly limitBytes?: () => number | undefined;
+  /** Another link to the back end, for requests that the ring and this front end's own link cannot carry. */
+  readonly tellOtherwise?: (call: BackendCall) => boolean;
   /** The back end's successor has another arena: what this front end holds is memory of no use, and it must end. */
   readonly onOtherArena?: (error: MemtideError) => void;
 }
@@ -40,7 +46,7 @@ export interface FrontendOptions {
 /** The front end of one domain: its pair with the back end, its fast plane, and its applications. */
 export class FrontendService {
   readonly #options: FrontendOptions;
-  #link: BackendLink | undefined;
+  #link: BackendLink<FrontendWelcome> | undefined;
   #welcome: FrontendWelcome | undefined;
   #file: ControlFile | undefined;
   #ledger: Ledger | undefined;
@@ -48,6 +54,7 @@ export class FrontendService {
   #plane: PlaneThread | undefined;
   #sessions: SessionServer | undefined;
   #ringer: DoorbellRinger | undefined;
+  #needs: NeedHandOver | undefined;
   #lockFd = -1;
   #keepFd = -1;
 
@@ -62,9 +69,10 @@ export class FrontendService {
       domain,
       events: {
         joined: (again) => this.#rejoined(again),
-        notice: this.#options.onNotice,
+        notice: (notice) => this.#heard(notice),
         away: this.#options.onBackendGone,
       },
+      limitBytes: this.#options.limitBytes,
     });
     this.#link = link;
     const welcome = await link.start();
@@ -74,6 +82,11 @@ export class FrontendService {
     this.#keepFd = fs.openSync(welcome.keep, fs.constants.O_RDWR | fs.constants.O_NONBLOCK);
     const { file, identity } = openControlFile(files.control);
     this.#file = file;
+    this.#needs = new NeedHandOver(
+      file.words,
+      systemClock,
+      (call) => this.tell(call) || this.#options.tellOtherwise?.(call) === true,
+    );
     this.#ledger = new Ledger(file, identity);
     this.#waste = new WasteMeter(file, identity);
     this.#ringer =
@@ -171,9 +184,33 @@ export class FrontendService {
     return Atomics.load(this.#file!.words, FRONT.reserveTarget);
   }
 
-  /** Says something to the back end on the slow plane; nothing is said while it is away. */
-  tell(call: BackendCall): void {
-    this.#link?.tell(call);
+  /** Says something to the back end on the slow plane. @returns false while it is away: nothing is said. */
+  tell(call: BackendCall): boolean {
+    return this.#link?.tell(call) === true;
+  }
+
+  /** An answer to a request; also one that came by another link than this front end's own. */
+  given(given: GivenOverLink): void {
+    const { id, session, chunks, status, decideMicros, releaseMicros } = given;
+    const words = [id, session, chunks, status, decideMicros, releaseMicros];
+    if (words.every((value) => Number.isInteger(value))) {
+      this.#plane?.send({ kind: 'given', id, session, chunks, status, decideMicros, releaseMicros });
+    }
+  }
+
+  /** What is due ten times a second: requests that the ring does not carry go over the slow plane. */
+  look(): void {
+    this.#needs?.look();
+  }
+
+  /** Requests that went over the slow plane, since the shared memory was stale. */
+  get needsHandedOver(): number {
+    return this.#needs?.told ?? 0;
+  }
+
+  #heard(notice: BackendNotice): void {
+    if (notice.notice === 'given') this.given(notice);
+    else this.#options.onNotice(notice);
   }
 
   get backendIsThere(): boolean {

@@ -3,6 +3,7 @@ import { fileURLToPath } from 'node:url';
 import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads';
 import type { Geometry } from '../control/layout.ts';
 import type { ArenaSource } from '../platforms/arena/arena-file.ts';
+import type { GivenOverLink, NeedOverLink } from './agent-protocol.ts';
 import type { PairLimits } from './pair-limits.ts';
 import type { ConstructReport, PlaneScheduling } from './plane-constructs.ts';
 import { MAX_PAIRS } from './sources.ts';
@@ -47,6 +48,10 @@ export type PlaneCommand =
   | { readonly kind: 'limits'; readonly id: number; readonly limits: PairLimits }
   | { readonly kind: 'pressured'; readonly id: number; readonly pressured: boolean }
   | { readonly kind: 'mode'; readonly split: boolean; readonly stuckBackoffMicros: number }
+  /** A request of a front end that came over the slow link; `pair` is who said it, whatever it says. */
+  | ({ readonly kind: 'need'; readonly pair: number } & NeedOverLink)
+  /** To a front end: the answer that came over the slow link. */
+  | ({ readonly kind: 'given' } & GivenOverLink)
   /** Takes memory from the system for up to `count` chunks that have none. */
   | { readonly kind: 'populate'; readonly count: number; readonly lock: boolean }
   /** In place of the constructs so far; answered with a `PlaneMessage`. */
@@ -54,10 +59,12 @@ export type PlaneCommand =
   /** Gives memory of up to `count` free chunks back to the system. */
   | { readonly kind: 'punch'; readonly count: number };
 
-/** What the thread says: once when it serves, and after each change of its scheduling. */
-export interface PlaneMessage {
-  readonly constructs: readonly ConstructReport[];
-}
+/** What the thread says. */
+export type PlaneMessage =
+  /** Once when it serves, and after each change of its scheduling. */
+  | { readonly constructs: readonly ConstructReport[] }
+  /** An answer of the back end that is to go over the slow link too. */
+  | { readonly pair: number; readonly given: GivenOverLink };
 
 export interface PlaneData {
   readonly start: PlaneStart;
@@ -150,7 +157,7 @@ export class PlaneThread {
 
   /** Waits for the thread's next word. @throws what the thread failed with. */
   async #heard(worker: Worker, when: string): Promise<void> {
-    const message = await new Promise<PlaneMessage>((resolve, reject) => {
+    this.#constructs = await new Promise<readonly ConstructReport[]>((resolve, reject) => {
       const settle = (): void => {
         worker.off('error', failed).off('message', spoke).off('exit', ended);
       };
@@ -159,13 +166,20 @@ export class PlaneThread {
         reject(error);
       };
       const spoke = (words: PlaneMessage): void => {
+        if (!('constructs' in words)) return;
         settle();
-        resolve(words);
+        resolve(words.constructs);
       };
       const ended = (code: number): void => failed(new Error(`the fast plane ended ${when} (code ${code})`));
       worker.on('error', failed).on('message', spoke).on('exit', ended);
     });
-    this.#constructs = message.constructs;
+  }
+
+  /** Calls back with each answer that is to go over the slow link too. */
+  onGiven(hear: (pair: number, given: GivenOverLink) => void): void {
+    this.#worker?.on('message', (message: PlaneMessage) => {
+      if ('given' in message) hear(message.pair, message.given);
+    });
   }
 
   /** Calls back when the thread ends although nobody stopped it. */

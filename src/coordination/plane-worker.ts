@@ -100,6 +100,10 @@ async function backendLoop(begin: PlaneStart & { role: 'backend' }): Promise<Loo
       scrub: scrubber(arena),
       ringFront: (pair) => ringers[pair]?.ring(SOURCE_BACKEND),
       ...(begin.allowPing ? { pingPong } : {}),
+      answerOverLink: (pair, id, session, chunks, status, decideMicros, releaseMicros) => {
+        const given = { id, session, chunks, status, decideMicros, releaseMicros };
+        parentPort?.postMessage({ pair, given } satisfies PlaneMessage);
+      },
     },
     new ChunkBooks(begin.geometry.chunkCount, owners),
   );
@@ -121,6 +125,8 @@ async function backendLoop(begin: PlaneStart & { role: 'backend' }): Promise<Loo
             : new FutexRinger({ words: file.words, at: FRONT_BELL, address: file.address });
         pings[command.id] = { words: file.words, address: file.address };
         plane.addPair(command.id, file, identity, command.limits);
+      } else if (command.kind === 'need') {
+        plane.need(command.pair, command.id, command.session, command.chunks, command.deadlineMicros);
       } else if (command.kind === 'limits') plane.setLimits(command.id, command.limits);
       else if (command.kind === 'pressured') plane.setPressured(command.id, command.pressured);
       else if (command.kind === 'mode') plane.setMode(command.split, command.stuckBackoffMicros);
@@ -182,7 +188,11 @@ async function frontendLoop(begin: PlaneStart & { role: 'frontend' }): Promise<L
     waiter,
     poll: () => plane.poll(waiter.pending),
     beat: () => {},
-    obey: () => {},
+    obey(command) {
+      if (command.kind !== 'given') return;
+      const { session, id, chunks, status, decideMicros, releaseMicros } = command;
+      plane.given(session, id, chunks, status, decideMicros, releaseMicros);
+    },
     publish() {
       set('requests', plane.stats.requests);
       set('served', plane.stats.given);

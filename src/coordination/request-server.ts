@@ -1,8 +1,8 @@
 import type { Clock } from '../clock.ts';
-import { GIVEN, OP, SESSION_SLOTS, STATE, stateOf, wordOf } from '../control/layout.ts';
+import { ENTRY_WORDS, GIVEN, OP, SESSION_SLOTS, STATE, stateOf, wordOf } from '../control/layout.ts';
 import type { BlockTable, Ledger } from '../control/ledger.ts';
 import type { RingProducer } from '../control/ring.ts';
-import type { AnswerMemory } from './answer-memory.ts';
+import { type AnswerMemory, isPast } from './answer-memory.ts';
 import type { ChunkBooks } from './chunk-books.ts';
 import { enter, leave, withdrawFromOthers, withdrawPromises } from './chunk-offers.ts';
 import type { Donors } from './donors.ts';
@@ -46,6 +46,8 @@ export class RequestServer {
   readonly #stats: RequestStats;
   readonly #memoryIsFree: () => void;
   readonly #table = new RequestTable();
+  /** A request of the slow link, in the form of the ring's. */
+  readonly #overLink = new Int32Array(ENTRY_WORDS);
 
   /** @param parts.memoryIsFree called when memory that was promised is free again. */
   constructor(parts: {
@@ -104,13 +106,13 @@ export class RequestServer {
     if (session < 1 || session >= SESSION_SLOTS || chunks < 1 || chunks > this.#books.chunkCount) {
       return false;
     }
-    if (pair.answers.tellAgain(pair.toFront, requestId, session)) {
+    if (pair.answers.isAnswered(requestId, session)) {
       this.#effects.ringFront(id);
       return true;
     }
     const former = this.#table.find(id, session);
     if (former >= 0) {
-      if (this.#table.id[former] === requestId) return true; // told twice, by a front end that has restarted
+      if (isPast(requestId, this.#table.id[former]!)) return true; // told twice, or overtaken by its successor
       // An application has one request at a time: it has given this one up.
       this.#takePromisesBack(former);
       this.#table.remove(former);
@@ -133,6 +135,13 @@ export class RequestServer {
     this.#table.decidedMicros[slot] = this.#effects.clock.monotonicMicros() - now;
     this.#finishIfDone(slot, now);
     return true;
+  }
+
+  /** As `start`, for a request that came over the slow link; the answer goes back on both ways. */
+  startOverLink(id: number, requestId: number, session: number, chunks: number, deadlineMicros: number): boolean {
+    this.#pairs[id]!.answers.expectOverLink(session);
+    this.#overLink.set([OP.need, requestId, session, chunks, deadlineMicros]);
+    return this.start(id, this.#overLink);
   }
 
   /** Chunks that a domain may still get, beside what is on its way to it. */
@@ -264,8 +273,7 @@ export class RequestServer {
 
   /** @returns whether the front end can hear of it: not if it has stopped reading its ring. */
   #answer(id: number, seq: number, session: number, chunks: number, status: number, d: number, r: number): boolean {
-    const { toFront, answers } = this.#pairs[id]!;
-    const told = answers.tell(toFront, seq, session, chunks, status, d, r);
+    const told = this.#pairs[id]!.answers.tell(seq, session, chunks, status, d, r);
     if (told && status === GIVEN.ok) this.#stats.served++;
     else this.#stats.refused++;
     this.#effects.ringFront(id);

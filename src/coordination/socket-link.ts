@@ -12,16 +12,24 @@ type Attempt =
   | { readonly ok: false; readonly busy: boolean; readonly error: MemtideError };
 
 /** The link to a back end of the same machine: JSON lines over its Unix socket. */
-export class SocketLink implements BackendLink {
+export class SocketLink implements BackendLink<FrontendWelcome> {
   readonly #path: string;
   readonly #domain: string;
-  readonly #events: BackendLinkEvents;
+  readonly #events: BackendLinkEvents<FrontendWelcome>;
+  readonly #limitBytes: (() => number | undefined) | undefined;
   #socket: LineSocket | undefined;
   #retry: NodeJS.Timeout | undefined;
   #reason = '';
   #closed = false;
 
-  constructor(options: { readonly path: string; readonly domain: string; readonly events: BackendLinkEvents }) {
+  /** @param options.limitBytes where the budget of the domain's programs stands, once there is one. */
+  constructor(options: {
+    readonly path: string;
+    readonly domain: string;
+    readonly events: BackendLinkEvents<FrontendWelcome>;
+    readonly limitBytes?: (() => number | undefined) | undefined;
+  }) {
+    this.#limitBytes = options.limitBytes;
     this.#path = options.path;
     this.#domain = options.domain;
     this.#events = options.events;
@@ -88,7 +96,9 @@ export class SocketLink implements BackendLink {
     const reply = await new Promise<BackendReply>((resolve) => {
       socket.onLine = (message) => resolve(message as BackendReply);
       socket.onClose = () => resolve({ ok: false, error: 'the back end closed the connection' });
-      socket.send({ op: 'hello', domain: this.#domain, pid: process.pid });
+      const limitBytes = this.#limitBytes?.();
+      const limit = limitBytes === undefined ? {} : { limitBytes };
+      socket.send({ op: 'hello', domain: this.#domain, pid: process.pid, ...limit });
     });
     if (reply.ok && 'hello' in reply) return { ok: true, socket, welcome: reply.hello };
     socket.destroy();

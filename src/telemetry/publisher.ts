@@ -16,7 +16,18 @@ import { type Outgoing, OutgoingQueue } from './outgoing-queue.ts';
 import type { FlowReport, ReportSink } from './reporter.ts';
 import type { ReportPayload, Stamp } from './schema.ts';
 import type { Stamper } from './stamp.ts';
-import { commandFilter, type Leaf, type ParsedTopic, parseTopic, type TopicOwner, topicOf, verbOf } from './topics.ts';
+import {
+  commandFilter,
+  coordinationFilter,
+  type Leaf,
+  parseTopic,
+  type TopicOwner,
+  topicOf,
+  verbOf,
+} from './topics.ts';
+import type { UplinkEvent, UplinkStatus } from './uplink.ts';
+
+export type { UplinkEvent, UplinkStatus };
 
 export interface PublisherOptions {
   readonly owner: TopicOwner;
@@ -34,8 +45,11 @@ export interface PublisherOptions {
   readonly birth: Omit<ReportPayload<'info'>, keyof Stamp>;
   /** Loaded with the first command: its schemas cost memory that an agent without commands need not pay. */
   readonly commands?: () => Promise<CommandHandlers>;
-  /** Hears the coordination messages of this vehicle's other domains. */
-  readonly onCoordination?: (from: ParsedTopic, content: Buffer) => void;
+  /**
+   * Hears what other domains of this vehicle send to this one. Retained messages are not passed on: whoever retained them
+   * meant another moment.
+   */
+  readonly onCoordination?: (from: string, content: Buffer) => void;
   /** Hears of each change of the connection, once. */
   readonly onEvent?: (event: UplinkEvent) => void;
   readonly queue?: OutgoingQueue;
@@ -45,25 +59,6 @@ export interface PublisherOptions {
   readonly random?: () => number;
   /** How long a stop waits for the broker to acknowledge what is under way. 2000 by default. */
   readonly stopMillis?: number;
-}
-
-export type UplinkEvent =
-  | { readonly kind: 'connected' }
-  /** Once for each outage, with its first reason; `status` has the latest. */
-  | { readonly kind: 'disconnected'; readonly reason: string }
-  /** The broker is there but forbids something; the rest works. */
-  | { readonly kind: 'refused'; readonly operation: string; readonly reason: string };
-
-export interface UplinkStatus {
-  readonly state: 'stopped' | 'connecting' | 'connected';
-  /** Why it is not connected. */
-  readonly reason?: string;
-  /** Connections made since the start: more than one means that it was lost in between. */
-  readonly connections: number;
-  readonly queued: number;
-  /** Sent with QoS 1 and not yet acknowledged. */
-  readonly inFlight: number;
-  readonly dropped: Readonly<Partial<Record<SentKind, number>>>;
 }
 
 /** Brokers of MQTT 5 may ask for less; 32 is far below what any broker buffers, and hides a round trip of 100 ms. */
@@ -172,9 +167,15 @@ export class Publisher implements ReportSink {
     this.#enqueue(KIND_OF[report], report, payload);
   }
 
-  /** Sends `coord/<what>` of this domain. @throws MemtideError when `what` cannot be a topic level. */
-  coordinate(what: string, fields: Readonly<Record<string, string | number | boolean>>): void {
-    this.#enqueue('coord', `coord/${what}`, { ...fields, ...this.#options.stamper.stamp('coord') });
+  /**
+   * Sends `coord/<to>` of this domain: a message to another one.
+   * @returns false without a connection: what is late is of no use to whoever coordinates, and is not kept.
+   * @throws MemtideError when `to` cannot be a topic level.
+   */
+  coordinate(to: string, fields: Readonly<Record<string, string | number | boolean>>): boolean {
+    if (!this.#connected) return false;
+    this.#enqueue('coord', `coord/${to}`, { ...fields, ...this.#options.stamper.stamp('coord') });
+    return true;
   }
 
   /** Who speaks is no longer quite as it was at the start: the retained birth follows. */
@@ -212,7 +213,7 @@ export class Publisher implements ReportSink {
     this.#publishBirth(client);
     this.#publishState(client, { status: 'online' });
     this.#subscribe(client, commandFilter(owner));
-    if (onCoordination) this.#subscribe(client, `${owner.base}/${owner.vehicle}/+/coord/+`);
+    if (onCoordination) this.#subscribe(client, coordinationFilter(owner));
     this.#options.onEvent?.({ kind: 'connected' });
     this.#pump();
   }
@@ -253,8 +254,9 @@ export class Publisher implements ReportSink {
     const { owner, onCoordination } = this.#options;
     const parsed = parseTopic(owner.base, topic);
     if (!parsed) return;
-    if (parsed.leaf.startsWith('coord/')) {
-      if (parsed.domain !== owner.domain) onCoordination?.(parsed, content);
+    if (parsed.leaf === `coord/${owner.domain}`) {
+      const isOther = parsed.vehicle === owner.vehicle && parsed.domain !== owner.domain;
+      if (isOther && !retained) onCoordination?.(parsed.domain, content);
       return;
     }
     const verb = verbOf(parsed.leaf);

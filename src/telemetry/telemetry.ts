@@ -100,9 +100,9 @@ export class Telemetry {
     await this.#broker?.stop();
   }
 
-  /** For coordination over MQTT; `undefined` where there is no uplink. */
-  get publisher(): Publisher | undefined {
-    return this.#publisher;
+  /** A message to the agent of another domain, if the uplink is connected. @returns whether it is. */
+  coordinate(to: string, fields: Readonly<Record<string, string | number | boolean>>): boolean {
+    return this.#publisher?.coordinate(to, fields) === true;
   }
 
   status(): TelemetryStatus {

@@ -17,8 +17,8 @@ export interface TopicOwner {
 export const REPORTS = ['state', 'info', 'tele/mem', 'tele/psi', 'tele/alloc', 'event/burst', 'event/mark'] as const;
 export type Report = (typeof REPORTS)[number];
 /**
- * The end of a topic. `cmd/<verb>` asks, `rsp/<verb>` answers with the same transaction id, `coord/<what>` carries
- * offers and limits between agents.
+ * The end of a topic. `cmd/<verb>` asks, `rsp/<verb>` answers with the same transaction id, `coord/<domain>` carries
+ * offers and limits to the agent of another domain; who sends them is the domain of the topic.
  */
 export type Leaf = Report | `cmd/${string}` | `rsp/${string}` | `coord/${string}`;
 
@@ -30,6 +30,12 @@ export function topicOf(owner: TopicOwner, leaf: Leaf): string {
 
 /** The subscription for every command to this domain, whatever its verb. */
 export const commandFilter = (owner: TopicOwner): string => `${prefixOf(owner)}/cmd/+`;
+
+/** The subscription for what the other domains of the vehicle send to this one. */
+export function coordinationFilter(owner: TopicOwner): string {
+  prefixOf(owner); // checks the parts
+  return `${owner.base}/${owner.vehicle}/+/coord/${owner.domain}`;
+}
 
 export interface ParsedTopic {
   readonly vehicle: string;

@@ -16,17 +16,24 @@ export interface Broker {
 
 export class Mosquitto implements Broker {
   readonly #program: string;
+  readonly #access: readonly string[] | undefined;
   #process: ChildProcess | undefined;
   #folder: string | undefined;
 
-  constructor(program: string) {
+  /** @param access lines of an access list, for users without passwords; anybody may do anything without one. */
+  constructor(program: string, access?: readonly string[]) {
     this.#program = program;
+    this.#access = access;
   }
 
   async start(port: number): Promise<void> {
     this.#folder = await mkdtemp(join(tmpdir(), 'memtide-mosquitto-'));
     const file = join(this.#folder, 'mosquitto.conf');
-    await writeFile(file, `listener ${port} 127.0.0.1\nallow_anonymous true\npersistence false\n`);
+    const access = join(this.#folder, 'access');
+    if (this.#access) await writeFile(access, `${this.#access.join('\n')}\n`, { mode: 0o600 });
+    // As root, mosquitto becomes another user, who could not read the list.
+    const list = this.#access ? `acl_file ${access}\nuser root\n` : '';
+    await writeFile(file, `listener ${port} 127.0.0.1\nallow_anonymous true\npersistence false\n${list}`);
     this.#process = spawn(this.#program, ['-c', file], { stdio: 'ignore' });
     await accepting(port);
   }
@@ -83,3 +90,10 @@ export function findMosquitto(): string | undefined {
   const folders = [...(process.env.PATH ?? '').split(delimiter), '/usr/sbin', '/usr/local/sbin'];
   return folders.map((folder) => join(folder, 'mosquitto')).find((file) => existsSync(file));
 }
+
+export const mosquitto = findMosquitto();
+export const brokers: ReadonlyArray<{ name: string; protocolVersion: 4 | 5; make: (() => Broker) | undefined }> = [
+  { name: 'embedded broker, MQTT 3.1.1', protocolVersion: 4, make: () => new Embedded() },
+  { name: 'mosquitto, MQTT 3.1.1', protocolVersion: 4, make: mosquitto ? () => new Mosquitto(mosquitto) : undefined },
+  { name: 'mosquitto, MQTT 5', protocolVersion: 5, make: mosquitto ? () => new Mosquitto(mosquitto) : undefined },
+];

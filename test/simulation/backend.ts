@@ -17,13 +17,17 @@ export interface Link {
   readonly domain: number;
   open: boolean;
   /** What the back end said in its welcome: the limit as the mover knows it. */
-  welcome: { readonly budgetBytes: number | undefined } | undefined;
+  welcome: { readonly budgetBytes: number | undefined; readonly epoch: number } | undefined;
   readonly toAgent: BackendNotice[];
   wakeAgent(): void;
   tell(call: BackendCall): void;
 }
 
+let lives = 0;
+
 export class Backend {
+  /** This life of the back end. */
+  readonly epoch = ++lives;
   readonly process = new Process('back end');
   readonly world: World;
   readonly bell = new Bell();
@@ -70,11 +74,12 @@ export class Backend {
     return this.plane !== undefined && this.figures.resized === this.#resizes;
   }
 
-  connect(domain: number, wakeAgent: () => void): Link {
+  /** @param limitBytes where its budget stands, of an agent that has had one from a back end. */
+  connect(domain: number, limitBytes: number | undefined, wakeAgent: () => void): Link {
     const { calls } = this.mainThread;
     const tell = (call: BackendCall): void => void calls.push({ domain, call });
     const link: Link = { domain, open: true, welcome: undefined, toAgent: [], wakeAgent, tell };
-    calls.push({ domain, call: 'hello', link });
+    calls.push({ domain, call: 'hello', link, limitBytes });
     return link;
   }
 
@@ -86,7 +91,8 @@ export class Backend {
 
 type Call =
   | { readonly domain: number; readonly call: BackendCall }
-  | { readonly domain: number; readonly call: 'hello' | 'close'; readonly link: Link };
+  | { readonly domain: number; readonly call: 'hello'; readonly link: Link; readonly limitBytes: number | undefined }
+  | { readonly domain: number; readonly call: 'close'; readonly link: Link };
 
 class PlaneThread extends Thread {
   readonly commands: ((plane: BackendPlane) => void)[] = [];
@@ -189,7 +195,8 @@ class MainThread extends Thread {
       const { link } = message;
       if (message.call === 'hello') {
         links[message.domain] = link;
-        link.welcome = { budgetBytes: this.mover?.limitOf(name) };
+        link.welcome = { budgetBytes: this.mover?.limitOf(name), epoch: this.#backend.epoch };
+        this.mover?.joined(name, message.limitBytes);
         link.wakeAgent();
       } else {
         if (links[message.domain] === link) links[message.domain] = undefined;
@@ -223,6 +230,7 @@ class MainThread extends Thread {
     const { budgets } = world.scenario;
     if (!budgets) return undefined;
     const backend = this.#backend;
+    let lastGrant = 0;
     const idOf = (name: string): number => world.domains.findIndex((domain) => domain.name === name);
     return new BudgetMover({
       config: world.budgetConfig,
@@ -241,7 +249,9 @@ class MainThread extends Thread {
         figure: (name) => backend.figures[name],
         tell: (name, notice) => {
           const link = backend.links[idOf(name)];
-          if (notice.notice === 'budget' && notice.changeBytes > 0) {
+          // One that is told again is no second grant.
+          if (notice.notice === 'budget' && notice.changeBytes > 0 && notice.id > lastGrant) {
+            lastGrant = notice.id;
             world.invariants.checkGrant(idOf(name), notice.changeBytes);
           }
           if (!link?.open) return;

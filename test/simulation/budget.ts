@@ -41,7 +41,8 @@ export class Budget {
     this.#pressured = this.#wanted > this.limit && random.chance(0.5);
   }
 
-  report(): BackendCall & { op: 'report' } {
+  /** @param lastId the last move that the agent has made. */
+  report(lastId: number): BackendCall & { op: 'report' } {
     return {
       op: 'report',
       usedBytes: this.used,
@@ -49,6 +50,7 @@ export class Budget {
       wantedBytes: this.#wanted,
       programs: 1,
       pressured: this.#pressured,
+      lastId,
     };
   }
 }

@@ -1,4 +1,5 @@
 /** A domain: what outlives its agent (control file, budget, applications), and the agent itself. */
+import { BudgetAnswers, type Moved } from '../../src/agent/budget-answers.ts';
 import type { ControlFile } from '../../src/control/contracts.ts';
 import { controlFileInMemory } from '../../src/control/control-file.ts';
 import { FRONT, OP } from '../../src/control/layout.ts';
@@ -121,6 +122,7 @@ class MainThread extends Thread {
   readonly inbox: SessionMessage[] = [];
   readonly #agent: Agent;
   readonly #connected = new Map<Application, number>();
+  readonly #answers = new BudgetAnswers();
   #sessions: SessionTable | undefined;
   #link: Link | undefined;
   #notified = false;
@@ -195,7 +197,7 @@ class MainThread extends Thread {
     if (this.#link && !this.#link.open) this.#link = undefined;
     if (!this.#link && backend.process.alive && random.chance(0.5)) {
       this.#welcomed = false;
-      this.#link = backend.connect(domain.id, () => {
+      this.#link = backend.connect(domain.id, this.#joined ? domain.budget.limit : undefined, () => {
         this.#notified = true;
       });
     }
@@ -205,18 +207,25 @@ class MainThread extends Thread {
       if (!this.#joined) domain.budget.limit = this.#link.welcome.budgetBytes ?? domain.budget.limit;
       this.#joined = true;
       this.#welcomed = true;
-      this.#link.tell(domain.budget.report());
+      this.#answers.meet(this.#link.welcome.epoch);
+      this.#link.tell(domain.budget.report(this.#answers.lastId));
     }
     const { toAgent } = this.#link;
     for (let notice = toAgent.shift(); notice; notice = toAgent.shift()) {
       if (notice.notice !== 'budget') continue;
-      const before = domain.budget.limit;
-      domain.budget.move(notice.changeBytes);
-      const changeBytes = domain.budget.limit - before;
-      if (changeBytes !== 0) domain.world.tally.budgetMoves++;
-      domain.world.note(this.name, `moves its budget by ${changeBytes} of ${notice.changeBytes} bytes`);
-      this.#link.tell({ op: 'moved', id: notice.id, changeBytes, limitBytes: domain.budget.limit });
+      const moved = this.#answers.answer(notice.id, () => this.#move(notice.id, notice.changeBytes));
+      if (moved) this.#link.tell(moved);
     }
+  }
+
+  #move(id: number, wantedBytes: number): Moved {
+    const { domain } = this.#agent;
+    const before = domain.budget.limit;
+    domain.budget.move(wantedBytes);
+    const changeBytes = domain.budget.limit - before;
+    if (changeBytes !== 0) domain.world.tally.budgetMoves++;
+    domain.world.note(this.name, `moves its budget by ${changeBytes} of ${wantedBytes} bytes`);
+    return { op: 'moved', id, changeBytes, limitBytes: domain.budget.limit };
   }
 
   #tick(sessions: SessionTable): void {
@@ -224,7 +233,7 @@ class MainThread extends Thread {
     const { random } = domain.world;
     this.#ticks++;
     domain.budget.live(random);
-    if (this.#link?.open && this.#welcomed) this.#link.tell(domain.budget.report());
+    if (this.#link?.open && this.#welcomed) this.#link.tell(domain.budget.report(this.#answers.lastId));
     if (this.#ticks % 10 === 0) sessions.reapDead();
     if (random.chance(0.2)) {
       // Never below the floor: what is held beyond the target goes back, and that is the domain's own will.

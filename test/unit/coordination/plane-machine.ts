@@ -20,6 +20,7 @@ import {
 } from '../../../src/control/layout.ts';
 import { Ledger } from '../../../src/control/ledger.ts';
 import { type OwnerWords, ownersInMemory } from '../../../src/control/owner-table.ts';
+import type { TellOverLink } from '../../../src/coordination/answer-memory.ts';
 import { BackendPlane } from '../../../src/coordination/backend-plane.ts';
 import { ChunkBooks } from '../../../src/coordination/chunk-books.ts';
 import { FrontendPlane } from '../../../src/coordination/frontend-plane.ts';
@@ -74,6 +75,10 @@ export class PlaneMachine {
   readonly backBell = new Int32Array(8);
   /** Sabotage: memory changes hands as it is. */
   scrubbing = true;
+  /** The back end neither reads its rings nor beats: their shared memory is stale. */
+  ringsAreStale = false;
+  /** What the back end tells over the slow link. */
+  tellOverLink: (pair: number, answer: Parameters<TellOverLink>) => void = () => {};
   polls = 0;
   #beatDue = 0;
   #lifeLeft = Number.POSITIVE_INFINITY;
@@ -99,6 +104,7 @@ export class PlaneMachine {
           this.#mayDie();
           ring(this.domains[pair]!.bell, SOURCE_BACKEND);
         },
+        answerOverLink: (pair, ...answer) => this.tellOverLink(pair, answer),
       },
       new MortalBooks(GEOMETRY.chunkCount, this.owners, () => this.#mayDie()),
     );
@@ -135,8 +141,9 @@ export class PlaneMachine {
   /** Everybody polls until all of them would sleep. The clock stands still meanwhile. */
   settle(): void {
     for (let round = 0; round < QUIET_ROUNDS; round++) {
+      if (this.ringsAreStale) this.backBell.fill(0);
       let busy = this.#poll(() => this.#pollBack(() => this.back.poll(this.backBell)));
-      if (this.clock.monotonicMicros() >= this.#beatDue) {
+      if (!this.ringsAreStale && this.clock.monotonicMicros() >= this.#beatDue) {
         this.#beatDue = this.clock.monotonicMicros() + 100_000;
         this.#pollBack(() => {
           this.back.beat();
