@@ -192,8 +192,7 @@ export class BackendAgent implements CommandedBackend {
 
   /** Says something to a domain's agent, whichever way it is linked. */
   #tell(domain: string, notice: BackendNotice): void {
-    // Written down before it is told: a successor must not count less than the domain may hold.
-    if (notice.notice === 'budget') this.#writeLimits();
+    if (notice.notice === 'budget') this.#writeLimits(); // first: a successor must not count less than may be held
     if (!this.#service.tell(domain, notice) && this.#remote?.isLinked(domain)) this.#remote.tell(domain, notice);
   }
 

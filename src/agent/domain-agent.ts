@@ -33,6 +33,7 @@ import { VERSION } from './version.ts';
 const TICK_MICROS = 95_000;
 /** Every so many ticks the state of the domain is published and dead sessions are looked for. */
 const SLOW_TICKS = 10;
+
 /**
  * The agent of one domain: senses its pressure, keeps its reserve ahead of its need, runs its programs under a budget,
  * serves its applications, and tells what happened. The fast plane works by itself in its own thread; nothing here is on

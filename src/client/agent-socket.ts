@@ -13,14 +13,15 @@ import { EXIT, MemtideError } from '../errors.ts';
 /**
  * The slow-plane half of a connection: JSON lines over the agent's Unix socket, one answer to a call.
  *
- * A session outlives its agent: once it is `ready`, a socket that closes is opened again in the background, for as long
- * as it takes, and the successor is told which session this is. Neither the timer nor the socket keeps the process alive.
+ * What has been told of outlives its agent: a socket that is kept open is opened again in the background when it closes,
+ * for as long as it takes, and the successor is told. Neither the timer nor the socket keeps the process alive then.
  */
 export class AgentSocket {
   readonly #path: string;
   #socket: net.Socket;
   #waiting: ((reply: SessionReply) => void)[] = [];
-  #session: number | undefined;
+  /** What a successor of the agent is told first. */
+  #greeting: SessionCall | undefined;
   #retry: NodeJS.Timeout | undefined;
   #closed = false;
   #resumed = 0;
@@ -41,7 +42,7 @@ export class AgentSocket {
     return !this.#socket.destroyed && this.#socket.writable;
   }
 
-  /** Times that a successor of the agent has taken the session up. */
+  /** Times that a successor of the agent has been told. */
   get resumed(): number {
     return this.#resumed;
   }
@@ -66,8 +67,13 @@ export class AgentSocket {
   async ready(session: number): Promise<void> {
     const reply = await this.call({ op: 'ready' });
     if (!reply.ok) throw this.#unexpected(reply);
-    this.#session = session;
     this.#socket.unref();
+    this.keepOpen({ op: 'hello', version: SESSION_PROTOCOL_VERSION, pid: process.pid, session, locks: 'client' });
+  }
+
+  /** @param greeting what every agent that comes after this one is to be told. */
+  keepOpen(greeting: SessionCall): void {
+    this.#greeting = greeting;
     if (!this.isOpen) this.#resumeLater(0);
   }
 
@@ -109,7 +115,7 @@ export class AgentSocket {
     });
     socket.on('close', () => {
       for (const settle of this.#waiting.splice(0)) settle({ ok: false, error: 'the agent closed the connection' });
-      if (this.#session !== undefined) this.#resumeLater(0);
+      if (this.#greeting) this.#resumeLater(0);
     });
     socket.on('error', () => {}); // 'close' follows, and settles whoever waits
   }
@@ -127,16 +133,10 @@ export class AgentSocket {
       this.#resumeLater(attempt + 1);
       return;
     }
-    const reply = await firstReply(socket, {
-      op: 'hello',
-      version: SESSION_PROTOCOL_VERSION,
-      pid: process.pid,
-      session: this.#session!,
-      locks: 'client',
-    });
+    const reply = await firstReply(socket, this.#greeting!);
     if (!reply?.ok || this.#closed || socket.destroyed) {
-      // An agent that does not know the session, since its arena is another one, will not know it later either; but its
-      // successor may, and asking costs next to nothing.
+      // An agent that refuses, since its arena is another one, will do so later too; but its successor may not, and asking
+      // costs next to nothing.
       socket.destroy();
       this.#resumeLater(attempt + 1);
       return;

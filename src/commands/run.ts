@@ -46,6 +46,7 @@ async function admit(
   if (!reply.ok) {
     return { ok: false, reason: reply.error, ...(reply.remedy === undefined ? {} : { remedy: reply.remedy }) };
   }
+  agent.keepOpen({ op: 'program', pid }); // an agent that is started anew takes the program up
   if ('program' in reply && !quiet) {
     const { limitBytes, enforcedBy, atTheLimit } = reply.program;
     const then = atTheLimit === undefined ? '' : `; beyond it: ${atTheLimit}`;

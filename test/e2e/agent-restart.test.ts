@@ -8,6 +8,8 @@ import path from 'node:path';
 import { text } from 'node:stream/consumers';
 import { after, before, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { RunFiles } from '../../src/coordination/run-files.ts';
+import { askDomain } from '../../src/demo/backend-status.ts';
 import { type Connection, connect } from '../../src/index.ts';
 import { MIB } from '../../src/units.ts';
 
@@ -128,6 +130,36 @@ test('a session that goes on is nobody else’s, and one that ended while the ag
       for (const other of others) await other.close();
     }
   });
+});
+
+test('a program that runs under the budget is under it again with the agent’s successor', async () => {
+  const program = spawn(
+    process.execPath,
+    [
+      MAIN,
+      'run',
+      '--run-dir',
+      runDir,
+      '--domain',
+      'cluster',
+      '--',
+      process.execPath,
+      '-e',
+      'setInterval(() => {}, 1000)',
+    ],
+    { stdio: 'ignore' },
+  );
+  const programs = async () => (await askDomain(new RunFiles(runDir).domain('cluster').socket)).programs!;
+  try {
+    await until(async () => (await programs()) > 0);
+    await kill('cluster');
+    await start('cluster');
+    await until(async () => (await programs()) > 0);
+  } finally {
+    const ended = once(program, 'exit');
+    program.kill('SIGTERM');
+    await ended;
+  }
 });
 
 test('an application whose agent is away does not keep its process alive', async () => {
