@@ -99,6 +99,7 @@ test('a growth that the domain never heard of stays on its account when it goes'
   report('a', 32, 48, true);
   mover.forget('a');
   assert.equal(mover.limitOf('a'), 48 * MIB);
+  mover.joined('a'); // another agent, which has heard of nothing
   report('a', 32, 32);
   assert.equal(mover.limitOf('a'), 32 * MIB, 'until it says where it stands');
 });
