@@ -152,7 +152,11 @@ export class Connection implements LeaseOwner {
     if (lease) return lease;
     const attempt = this.#attempt(byteLength, options);
     for (;;) {
-      const answer = this.#slot.askBlocking(attempt.chunksToAsk(), attempt.millisLeft(monotonicMicros()));
+      const answer = this.#slot.askBlocking(
+        attempt.chunksToAsk(),
+        attempt.millisLeft(monotonicMicros()),
+        attempt.enough,
+      );
       const asked = this.#settle(attempt, options, answer);
       if (asked) return asked;
     }
@@ -191,7 +195,7 @@ export class Connection implements LeaseOwner {
     const lease = this.tryBorrow(byteLength, options);
     if (lease) return lease;
     for (;;) {
-      const answer = await this.#slot.ask(attempt.chunksToAsk(), attempt.millisLeft(monotonicMicros()));
+      const answer = await this.#slot.ask(attempt.chunksToAsk(), attempt.millisLeft(monotonicMicros()), attempt.enough);
       const asked = this.#settle(attempt, options, answer);
       if (asked) return asked;
     }

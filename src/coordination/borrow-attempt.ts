@@ -41,6 +41,9 @@ export class BorrowAttempt {
     return this.#asked;
   }
 
+  /** Whether nothing is missing any more: an offer has come, or somebody has released. */
+  readonly enough = (): boolean => this.#space.missingChunks(this.byteLength, this.#revocable) === 0;
+
   millisLeft(nowMicros: number): number {
     return Math.max(0, this.#untilMicros - nowMicros) / 1000;
   }

@@ -1,7 +1,7 @@
 import type net from 'node:net';
 import { monotonicMicros } from '../clock.ts';
 import type { ControlFile } from '../control/contracts.ts';
-import { SESSION, SESSION_WORDS, SESSIONS, WAITS_FUTEX, WAITS_NOT, WAITS_PIPE } from '../control/layout.ts';
+import { GIVEN, SESSION, SESSION_WORDS, SESSIONS, WAITS_FUTEX, WAITS_NOT, WAITS_PIPE } from '../control/layout.ts';
 import { futexWait } from '../native/libc.ts';
 import { timespecOf } from '../native/scratch.ts';
 
@@ -15,8 +15,10 @@ export interface Answer {
 
 /** What a waiter allows an answer to be late by, before it takes the agent for dead. */
 const ANSWER_GRACE_MILLIS = 250;
-/** How often a blocked waiter looks by itself, should a wake-up be lost. */
+/** How often a waiter looks by itself: a wake-up may be lost, and memory may come in another way. */
 const LOOK_MILLIS = 20;
+/** Stands for an answer that nobody waits for any more; when it comes, the front end keeps what it brings. */
+const ANOTHER_WAY: Answer = { status: GIVEN.ok, decideMicros: 0, releaseMicros: 0 };
 
 /**
  * The application's half of its session slot, used by the application or, for one that speaks over the socket, by its
@@ -44,8 +46,12 @@ export class RequestSlot {
     this.#seenReclaim = Atomics.load(file.words, this.#at + SESSION.reclaimSeq);
   }
 
-  /** Asks for chunks and blocks the thread until the answer. @returns undefined when the agent does not answer. */
-  askBlocking(chunks: number, deadlineMillis: number): Answer | undefined {
+  /**
+   * Asks for chunks and blocks the thread until the answer.
+   * @param enough looked at now and then: whether the domain has come to enough in another way, so that nobody need wait for
+   * a donor. @returns undefined when the agent does not answer.
+   */
+  askBlocking(chunks: number, deadlineMillis: number, enough: () => boolean): Answer | undefined {
     const giveUp = monotonicMicros() + (deadlineMillis + ANSWER_GRACE_MILLIS) * 1000;
     const seq = this.#post(chunks, deadlineMillis, WAITS_FUTEX);
     const at = this.#at + SESSION.responseSeq;
@@ -53,23 +59,28 @@ export class RequestSlot {
     while (seen !== seq && monotonicMicros() < giveUp) {
       futexWait(this.#address + at * 4, seen, timespecOf(LOOK_MILLIS));
       seen = Atomics.load(this.#words, at);
+      if (seen !== seq && chunks > 0 && enough()) return ANOTHER_WAY;
     }
     return this.#take(seq);
   }
 
-  /** Asks for chunks; the event loop goes on meanwhile. @returns undefined when the agent does not answer. */
-  ask(chunks: number, deadlineMillis: number): Promise<Answer | undefined> {
+  /** As `askBlocking`; the event loop goes on meanwhile. */
+  ask(chunks: number, deadlineMillis: number, enough: () => boolean): Promise<Answer | undefined> {
     const seq = this.#post(chunks, deadlineMillis, WAITS_PIPE);
     return new Promise((resolve) => {
       this.#pipe.ref();
       const finish = (answer: Answer | undefined): void => {
         clearTimeout(timer);
+        clearInterval(looking);
         this.#wake = undefined;
         this.#abandon = undefined;
         this.#pipe.unref();
         resolve(answer);
       };
       const timer = setTimeout(() => finish(this.#take(seq)), deadlineMillis + ANSWER_GRACE_MILLIS);
+      const looking = setInterval(() => {
+        if (chunks > 0 && enough()) finish(ANOTHER_WAY);
+      }, LOOK_MILLIS);
       this.#abandon = () => finish(undefined);
       this.#wake = () => {
         if (Atomics.load(this.#words, this.#at + SESSION.responseSeq) === seq) finish(this.#take(seq));

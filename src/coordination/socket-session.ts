@@ -169,7 +169,7 @@ export class SocketSession {
     for (;;) {
       const cleanBytes = this.#space.claimableBytes();
       const chunks = attempt.chunksToAsk();
-      const answer = await this.#slot.ask(chunks, attempt.millisLeft(monotonicMicros()));
+      const answer = await this.#slot.ask(chunks, attempt.millisLeft(monotonicMicros()), attempt.enough);
       if (this.#queue[0] !== waiting) return undefined;
       const outcome = attempt.judge(answer, monotonicMicros());
       if (outcome && 'claimed' in outcome) return this.#lease(outcome.claimed, call, receivedMicros);
