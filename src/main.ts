@@ -182,6 +182,7 @@ program
   .option('--curve', 'burst latency against idle memory, beside the static split, on each recording that ships')
   .option('--loaded', 'scheduler constructs and tiers beside programs that keep the CPUs busy, and without them')
   .option('--pressure', 'the warm pool and the tiers where memory is short (a cgroup, and swap for the time of it)')
+  .addOption(new Option('--domains', 'what one back end costs with 2, 4, 8 … 64 domains').conflicts(['curve', 'loaded', 'pressure']))
   .option('--json', 'the rows, for programs')
   .addHelpText(
     'after',
@@ -190,7 +191,8 @@ Examples:
   $ memtide bench --quick
   $ memtide bench --json > bench.json
   $ memtide bench --loaded --quick        what real time buys the fast plane on this machine, in a minute
-  $ memtide bench --curve --quick         how much idle memory buys which latency, in a minute`,
+  $ memtide bench --curve --quick         how much idle memory buys which latency, in a minute
+  $ memtide bench --domains --quick       claims, handshakes and the back end's CPU by the number of domains`,
   )
   .action((options) =>
     run(async () => {
@@ -198,6 +200,7 @@ Examples:
       if (options.curve) return (await import('./commands/bench-curve.ts')).benchCurveCommand(how, io);
       if (options.pressure) return (await import('./commands/bench-pressure.ts')).benchPressureCommand(how, io);
       if (options.loaded) return (await import('./commands/bench-loaded.ts')).benchLoadedCommand(how, io);
+      if (options.domains) return (await import('./commands/bench-domains.ts')).benchDomainsCommand(how, io);
       return (await import('./commands/bench.ts')).benchCommand(how, io, mainModule);
     }),
   );
