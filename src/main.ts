@@ -182,7 +182,13 @@ program
   .option('--curve', 'burst latency against idle memory, beside the static split, on each recording that ships')
   .option('--loaded', 'scheduler constructs and tiers beside programs that keep the CPUs busy, and without them')
   .option('--pressure', 'the warm pool and the tiers where memory is short (a cgroup, and swap for the time of it)')
-  .addOption(new Option('--domains', 'what one back end costs with 2, 4, 8 … 64 domains').conflicts(['curve', 'loaded', 'pressure']))
+  .addOption(
+    new Option('--domains', 'what one back end costs with 2, 4, 8 … 64 domains').conflicts([
+      'curve',
+      'loaded',
+      'pressure',
+    ]),
+  )
   .option('--json', 'the rows, for programs')
   .addHelpText(
     'after',
