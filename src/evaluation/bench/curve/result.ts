@@ -64,7 +64,8 @@ export type Curve = z.infer<typeof curve>;
 
 export const curveResultSchema = z.object({
   platform: z.literal('linux'),
-  environment,
+  /** No case is cold or hot here. */
+  environment: environment.omit({ cold_bytes: true }),
   gap_ms: figure,
   miss_target: share,
   curves: z.array(curve),

@@ -1,6 +1,7 @@
 import fs from 'node:fs';
 import { type Connection, openConnection } from '../../../client/connection.ts';
 import type { ArenaFacts } from '../../../coordination/backend-arena.ts';
+import type { PlaneScheduling } from '../../../coordination/plane-constructs.ts';
 import { RunFiles } from '../../../coordination/run-files.ts';
 import { bytes, KIB, MIB } from '../../../units.ts';
 import { PROBE } from '../bench-machine.ts';
@@ -19,15 +20,15 @@ export class DomainsMachine {
   readonly runDir: string;
   readonly apps: Connection[] = [];
   readonly #names: readonly string[];
-  readonly #nice: number;
+  readonly #scheduling: PlaneScheduling;
   readonly #fronts: BenchChild[] = [];
   #backend: BenchChild | undefined;
   arena!: ArenaFacts;
 
   /** @param count domains in all, 2 or more. */
-  constructor(runDir: string, count: number, nice: number) {
+  constructor(runDir: string, count: number, scheduling: PlaneScheduling) {
     this.runDir = runDir;
-    this.#nice = nice;
+    this.#scheduling = scheduling;
     this.#names = Array.from({ length: count - 1 }, (_, index) => `d${index + 1}`);
   }
 
@@ -51,7 +52,7 @@ export class DomainsMachine {
           lock: true,
           allowPing: true,
           doorbell: 'futex',
-          scheduling: { nice: this.#nice },
+          scheduling: this.#scheduling,
           mode: 'hypervisor',
           stuckBackoffMillis: 1,
           domains: [...this.#names, PROBE].map((name) => ({ name, limits })),
@@ -62,7 +63,7 @@ export class DomainsMachine {
       const domains = this.#names.slice(from, from + FRONTS_PER_PROCESS);
       const fronts = new BenchChild('domains/front-hosts', `front ends of ${domains[0]} to ${domains.at(-1)}`);
       this.#fronts.push(fronts);
-      await fronts.call({ call: 'start', runDir: this.runDir, domains, nice: this.#nice });
+      await fronts.call({ call: 'start', runDir: this.runDir, domains, scheduling: this.#scheduling });
     }
     const files = new RunFiles(this.runDir);
     for (const name of this.#names) this.apps.push(await openConnection(files.domain(name).socket));

@@ -1,4 +1,5 @@
 import { FrontendService } from '../../../coordination/frontend-service.ts';
+import type { PlaneScheduling } from '../../../coordination/plane-constructs.ts';
 import { errorMessage } from '../../../errors.ts';
 
 /**
@@ -6,7 +7,12 @@ import { errorMessage } from '../../../errors.ts';
  * were alone. 64 processes would measure how a small machine copes with 64 processes.
  */
 export type FrontHostsCall =
-  | { readonly call: 'start'; readonly runDir: string; readonly domains: readonly string[]; readonly nice: number }
+  | {
+      readonly call: 'start';
+      readonly runDir: string;
+      readonly domains: readonly string[];
+      readonly scheduling: PlaneScheduling;
+    }
   | { readonly call: 'stop' };
 
 const fronts: FrontendService[] = [];
@@ -20,7 +26,7 @@ async function obey(call: FrontHostsCall): Promise<void> {
     const front = new FrontendService({
       runDir: call.runDir,
       domain,
-      scheduling: { nice: call.nice },
+      scheduling: call.scheduling,
       reserveChunks: 0,
       answer: () => undefined,
       onNotice: () => {},

@@ -1,6 +1,7 @@
 import path from 'node:path';
 import { setImmediate as turn, setTimeout as wait } from 'node:timers/promises';
 import { BorrowRefused } from '../../../client/connection.ts';
+import type { PlaneScheduling } from '../../../coordination/plane-constructs.ts';
 import { summarize } from '../../../latency/percentiles.ts';
 import { KIB, MIB } from '../../../units.ts';
 import type { Progress } from '../bench-run.ts';
@@ -15,7 +16,7 @@ export interface DomainsOptions {
   readonly quick: boolean;
   /** A directory on tmpfs that the bench may fill and remove. */
   readonly scratchDir: string;
-  readonly nice: number;
+  readonly scheduling: PlaneScheduling;
   readonly signal: AbortSignal;
   readonly progress: Progress;
   /** Default: 2, 4, 8, 16, 32, 64. */
@@ -47,7 +48,7 @@ const DEADLINE_MILLIS = 200;
 
 /** What one back end costs with more and more domains. @throws the signal's reason when it is aborted. */
 export async function runDomains(options: DomainsOptions): Promise<DomainsResult> {
-  const { quick, scratchDir, nice, signal, progress, counts = DOMAIN_COUNTS } = options;
+  const { quick, scratchDir, scheduling, signal, progress, counts = DOMAIN_COUNTS } = options;
   const facts = machineFacts();
   const rounds = options.rounds ?? ROUNDS[quick ? 'quick' : 'full'];
   const rows: DomainsRow[] = [];
@@ -55,7 +56,7 @@ export async function runDomains(options: DomainsOptions): Promise<DomainsResult
   for (const [index, count] of counts.entries()) {
     signal.throwIfAborted();
     progress(`${count} domains`, index / counts.length);
-    const machine = new DomainsMachine(path.join(scratchDir, `of-${count}`), count, nice);
+    const machine = new DomainsMachine(path.join(scratchDir, `of-${count}`), count, scheduling);
     try {
       await machine.start();
       arena = machine.arena;
@@ -74,9 +75,9 @@ export async function runDomains(options: DomainsOptions): Promise<DomainsResult
       arena_huge: arena?.huge ?? false,
       arena_locked: arena?.locked ?? false,
       chunk_bytes: CHUNK_BYTES,
-      cold_bytes: 0,
       doorbell: 'futex',
-      fast_plane_nice: nice,
+      fast_plane_nice: scheduling.nice ?? 0,
+      fast_plane_policy: scheduling.policy ?? 'other',
       quick,
     },
     rows,

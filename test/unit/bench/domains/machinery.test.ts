@@ -18,7 +18,7 @@ async function domains(counts: readonly number[], signal = new AbortController()
     return await runDomains({
       quick: true,
       scratchDir,
-      nice: 0,
+      scheduling: {},
       signal,
       progress: () => {},
       counts,
