@@ -15,7 +15,7 @@ const sources = readSources(root, 'src', ['.ts']);
 const FLOORS: ReadonlyArray<readonly string[]> = [
   ['units', 'clock', 'errors', 'package-root'],
   ['native', 'config', 'records'],
-  ['platforms', 'control', 'pressure', 'policy', 'latency'],
+  ['platforms', 'control', 'pressure', 'policy', 'latency', 'xen'],
   ['coordination', 'telemetry', 'board'],
   ['agent', 'client'],
   ['demo', 'evaluation', 'dashboard', 'doctor'],
