@@ -68,6 +68,8 @@ export const poll = libc.func('int poll(uintptr_t, unsigned long, int)') as (
   count: number,
   timeoutMillis: number,
 ) => number;
+/** A counter that `poll` can wait on: each write adds, each read takes all. Both are of 8 bytes. */
+export const eventfd = libc.func('int eventfd(unsigned int, int)') as (initial: number, flags: number) => number;
 export const clockGettime = libc.func('int clock_gettime(int, uintptr_t)') as (
   clock: number,
   address: number,
@@ -164,6 +166,8 @@ export const MADV_NOHUGEPAGE = 15;
 export const FALLOC_FL_KEEP_SIZE = 1;
 export const FALLOC_FL_PUNCH_HOLE = 2;
 export const POLLIN = 1;
+export const POLLOUT = 4;
+export const EFD_CLOEXEC_NONBLOCK = 0o2004000;
 export const CLOCK_THREAD_CPUTIME_ID = 3;
 export const PRIO_PROCESS = 0;
 export const SCHED_OTHER = 0;

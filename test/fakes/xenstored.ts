@@ -8,7 +8,9 @@ import type { Duplex } from 'node:stream';
 import { canonical, Refusal, Tree } from './xenstored-tree.ts';
 
 const [DIRECTORY, READ, GET_PERMS, WATCH, UNWATCH, START, END] = [1, 2, 3, 4, 5, 6, 7];
-const [GET_DOMAIN_PATH, WRITE, MKDIR, RM, SET_PERMS, WATCH_EVENT, ERROR, IS_INTRODUCED] = [10, 11, 12, 13, 14, 15, 16, 17];
+const [GET_DOMAIN_PATH, WRITE, MKDIR, RM, SET_PERMS, WATCH_EVENT, ERROR, IS_INTRODUCED] = [
+  10, 11, 12, 13, 14, 15, 16, 17,
+];
 const DIRECTORY_PART = 22;
 const PAYLOAD_MAX = 4096;
 
@@ -262,4 +264,3 @@ function send(client: Client, type: number, requestId: number, transactionId: nu
 
 const sendEvent = (client: Client, path: string, token: string): void =>
   send(client, WATCH_EVENT!, 0, 0, Buffer.from(`${path}\0${token}\0`));
-

@@ -1,6 +1,6 @@
 import { EXIT, errorMessage, MemtideError } from '../../errors.ts';
 import type { ByteStream } from './byte-stream.ts';
-import { encodeMessage, type Message, type MessageType, MessageReader, nameOfType, stringsOf, XS } from './wire.ts';
+import { encodeMessage, type Message, MessageReader, type MessageType, nameOfType, stringsOf, XS } from './wire.ts';
 
 /** What xenstored answered: a payload, or the name of an error (`ENOENT`). */
 export type Reply = { readonly ok: true; readonly payload: Buffer } | { readonly ok: false; readonly code: string };
@@ -122,37 +122,10 @@ export class XenstoreConnection {
   }
 
   #take(message: Message): void {
-    // By its type alone: the kernel's device leaves the ids of an event as it found them on its stack.
-    if (message.type === XS.watchEvent) return this.#takeEvent(message);
-    const asked = this.#asked;
-    if (!asked) {
-      return this.#fail({ expected: 'an answer to a request', actual: `${nameOfType(message.type)} unasked` });
-    }
-    const isWatch = asked.type === XS.watch || asked.type === XS.unwatch;
-    if (message.requestId !== this.#requestId && !(isWatch && message.requestId === 0)) {
-      return this.#fail({
-        expected: `the answer to request ${this.#requestId}`,
-        actual: `one to request ${message.requestId}`,
-      });
-    }
-    if (message.type === asked.type) return this.#answer({ ok: true, payload: message.payload });
-    if (message.type !== XS.error) {
-      return this.#fail({
-        expected: `an answer to ${nameOfType(asked.type)}`,
-        actual: `one to ${nameOfType(message.type)}`,
-      });
-    }
-    const [code = ''] = stringsOf(message.payload) ?? [];
-    if (!/^E[A-Z0-9]{1,30}$/.test(code)) return this.#fail({ expected: 'the name of an error', actual: 'another text' });
-    this.#answer({ ok: false, code });
-  }
-
-  #takeEvent({ payload }: Message): void {
-    const [path, token] = stringsOf(payload) ?? [];
-    if (path === undefined || token === undefined) {
-      return this.#fail({ expected: 'path and token of a watch', actual: `${payload.length} bytes that are not` });
-    }
-    this.#events.watchEvent(path, token);
+    const meaning = meaningOf(message, this.#asked && { type: this.#asked.type, requestId: this.#requestId });
+    if (meaning.kind === 'event') this.#events.watchEvent(meaning.path, meaning.token);
+    else if (meaning.kind === 'reply') this.#answer(meaning.reply);
+    else this.#fail(meaning);
   }
 
   #ended(why: string, cause?: unknown): void {
@@ -217,4 +190,34 @@ interface Found {
   readonly actual?: string;
   readonly remedy?: string;
   readonly cause?: unknown;
+}
+
+type Meaning =
+  | { readonly kind: 'event'; readonly path: string; readonly token: string }
+  | { readonly kind: 'reply'; readonly reply: Reply }
+  | { readonly kind: 'fault'; readonly expected: string; readonly actual: string };
+
+const fault = (expected: string, actual: string): Meaning => ({ kind: 'fault', expected, actual });
+
+/** @param asked the request that waits for its answer */
+function meaningOf(
+  { type, requestId, payload }: Message,
+  asked: { readonly type: MessageType; readonly requestId: number } | undefined,
+): Meaning {
+  // By its type alone: the kernel's device leaves the ids of an event as it found them on its stack.
+  if (type === XS.watchEvent) {
+    const [path, token] = stringsOf(payload) ?? [];
+    if (path !== undefined && token !== undefined) return { kind: 'event', path, token };
+    return fault('path and token of a watch', `${payload.length} bytes that are not`);
+  }
+  if (!asked) return fault('an answer to a request', `${nameOfType(type)} unasked`);
+  const isWatch = asked.type === XS.watch || asked.type === XS.unwatch;
+  if (requestId !== asked.requestId && !(isWatch && requestId === 0)) {
+    return fault(`the answer to request ${asked.requestId}`, `one to request ${requestId}`);
+  }
+  if (type === asked.type) return { kind: 'reply', reply: { ok: true, payload } };
+  if (type !== XS.error) return fault(`an answer to ${nameOfType(asked.type)}`, `one to ${nameOfType(type)}`);
+  const [code = ''] = stringsOf(payload) ?? [];
+  if (!/^E[A-Z0-9]{1,30}$/.test(code)) return fault('the name of an error', 'another text');
+  return { kind: 'reply', reply: { ok: false, code } };
 }

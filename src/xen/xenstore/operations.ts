@@ -15,8 +15,8 @@ export type Ask = (type: MessageType, payload: Buffer) => Promise<Reply>;
 
 /** A listing that changes under the reader is begun again this often. */
 const LISTING_ATTEMPTS = 16;
-/** Far above the children of any node: 65,536 domains come to 400 KiB. */
-const LISTING_MAX_BYTES = 1 << 20;
+/** Requests for one listing, above what any node needs: 65,536 domains come to 100 parts. */
+const LISTING_MAX_PARTS = 1024;
 
 /**
  * Reading and writing the tree, inside or outside a transaction. Values are text, as xenstore means them to be. Every
@@ -103,7 +103,7 @@ export class XenstoreOperations {
     const operation = 'list a xenstore node in parts';
     let generation: string | undefined;
     let parts: Buffer[] = [];
-    for (let attempt = 0, bytes = 0; attempt < LISTING_ATTEMPTS && bytes < LISTING_MAX_BYTES; ) {
+    for (let attempt = 0, bytes = 0, asked = 0; attempt < LISTING_ATTEMPTS && asked < LISTING_MAX_PARTS; asked++) {
       const reply = await this.#ask(XS.directoryPart, nulEnded(path, String(bytes)));
       if (!reply.ok) {
         if (reply.code === 'ENOENT') return undefined;

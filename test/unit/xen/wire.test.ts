@@ -18,11 +18,13 @@ import {
 const u32 = fc.nat({ max: 0xffff_ffff });
 const message: fc.Arbitrary<Message> = fc.record(
   {
-  type: u32,
-  requestId: u32,
-  transactionId: u32,
-  payload: fc.uint8Array({ maxLength: PAYLOAD_MAX_BYTES, size: 'max' }).map((bytes) => Buffer.from(bytes)),
-},{ noNullPrototype: true });
+    type: u32,
+    requestId: u32,
+    transactionId: u32,
+    payload: fc.uint8Array({ maxLength: PAYLOAD_MAX_BYTES, size: 'max' }).map((bytes) => Buffer.from(bytes)),
+  },
+  { noNullPrototype: true },
+);
 
 /** `bytes` cut at the given places. */
 function pieces(bytes: Buffer, cuts: readonly number[]): Buffer[] {
