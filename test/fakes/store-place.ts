@@ -13,7 +13,9 @@ export async function storePlace(test: TestContext) {
   const socketOf = (domid: number): string => path.join(folder, String(domid));
   await daemon.listen(socketOf(0), 0);
   const stores: Xenstore[] = [];
+  const sides: Array<{ stop(): Promise<void> }> = [];
   test.after(async () => {
+    for (const side of sides) await side.stop();
     for (const store of stores) await store.close();
     await daemon.stop();
     fs.rmSync(folder, { recursive: true });
@@ -22,6 +24,8 @@ export async function storePlace(test: TestContext) {
   return {
     daemon,
     socketOf,
+    /** Stopped with the test, before its connections are. */
+    stopAtEnd: (side: { stop(): Promise<void> }): void => void sides.push(side),
     async guest(domid: number, name: string): Promise<void> {
       daemon.introduce(domid, name);
       await daemon.listen(socketOf(domid), domid);
