@@ -11,7 +11,7 @@ import type { BackendNode, FrontendNode, Offer, Seen } from './discovery-nodes.t
  *     Connected                           ◀───── Connected       takes the offer
  *     Closing       wants to go           ─────▶ unmaps, InitWait
  *     Closed        ends its grants       ◀─────
- *     Initialising  makes another offer   ◀───── Closing         took it for dead
+ *     Initialising  makes another offer   ◀───── Closing         let go of one that it had taken
  *
  * **Incarnations** tell a peer from its successor, and an offer from the next: each side writes its own beside the other's
  * that it speaks to, and believes only what is addressed to itself. So it does not matter who starts first, who was
@@ -190,17 +190,18 @@ export function stepBackend(state: BackendState, event: BackendEvent): Step<Back
 }
 
 function backendSaw(state: BackendState, seen: Seen<FrontendNode>): Step<BackendState, BackendAction> {
-  const { phase, incarnation, frontend, offer, refused } = state;
+  const { phase, incarnation, frontend, refused } = state;
   if (phase === 'closed') return { state, actions: [] };
   const node = usable(seen, ['initialised', 'connected']);
   if (frontend !== 0) {
     const broken = whyBroken(node, seen, state);
     if (broken === undefined) return { state, actions: [] };
-    const left = leave(state, broken, NOBODY);
+    // An offer is taken once. A front end that is still there makes another.
+    const left = leave(state, broken, { frontend, reason: broken, wasTaken: true });
     const then = backendSaw(left.state, seen);
     return { state: then.state, actions: [...left.actions, ...then.actions] };
   }
-  if (seen.kind === 'unusable' && offer === undefined) {
+  if (seen.kind === 'unusable' && refused.frontend === 0) {
     return { state: { ...state, refused: { ...NOBODY, reason: seen.reason } }, actions: [] };
   }
   const isOffered = node?.state === 'initialised' && node.backendIncarnation === incarnation;

@@ -30,6 +30,7 @@ class Pair {
   /** Offers whose grants exist, and the one that is mapped. */
   readonly granted = new Set<number>();
   mapped: number | undefined;
+  readonly everMapped = new Set<number>();
   readonly log: string[] = [];
   mapFails = false;
 
@@ -92,7 +93,9 @@ class Pair {
 
   #frontActs(action: FrontendAction): void {
     this.log.push(`front ${action.kind}${'reason' in action ? `: ${action.reason}` : ''}`);
-    if (action.kind === 'withdraw') {
+    if (action.kind === 'connected') {
+      assert.ok(this.everMapped.has(action.incarnation), 'is connected by its own offer');
+    } else if (action.kind === 'withdraw') {
       assert.ok(this.granted.delete(action.incarnation), 'withdraws what it had granted');
     }
   }
@@ -106,6 +109,9 @@ class Pair {
       if (this.mapFails || !this.granted.has(frontend)) {
         this.backSteps({ kind: 'unmappable', frontend, reason: 'no such grant' });
       } else {
+        // Its event channel can be bound once only.
+        assert.ok(!this.everMapped.has(frontend), 'takes no offer that was made to another back end');
+        this.everMapped.add(frontend);
         this.mapped = frontend;
         this.backSteps({ kind: 'mapped', frontend });
       }
@@ -166,6 +172,22 @@ describe('front end and back end', () => {
     assert.deepEqual([pair.front.phase, pair.back.phase, pair.mapped], ['connected', 'connected', 102]);
   });
 
+  it('take nothing that was meant for a predecessor', () => {
+    const pair = new Pair();
+    pair.backLooks();
+    pair.frontLooks();
+    pair.backDies();
+    pair.backLooks(); // an offer stands there, to the back end before
+    assert.deepEqual([pair.back.phase, pair.mapped], ['ready', undefined]);
+    pair.settle();
+    pair.frontDies();
+    pair.frontLooks();
+    pair.frontLooks(); // the back end is connected still, to the front end before
+    assert.equal(pair.front.phase, 'offered');
+    pair.settle();
+    assert.deepEqual([pair.front.phase, pair.mapped], ['connected', pair.front.incarnation]);
+  });
+
   it('part when the front end closes: it ends its grants once they are unmapped', () => {
     const pair = new Pair();
     pair.settle();
@@ -221,7 +243,7 @@ describe('front end and back end', () => {
     pair.frontNode = { kind: 'unusable', reason: 'state is "x"' };
     pair.backLooks();
     assert.match(pair.log.at(-1)!, /disconnect: the front end wrote nonsense: state is "x"/);
-    assert.equal(backendNode(pair.back).refusal, 'state is "x"');
+    assert.match(backendNode(pair.back).refusal ?? '', /state is "x"/);
     pair.frontPublishes();
     pair.settle();
     assert.deepEqual([pair.front.phase, backendNode(pair.back).refusal], ['connected', undefined]);

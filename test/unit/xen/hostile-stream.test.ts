@@ -142,6 +142,15 @@ describe('a connection to xenstored', () => {
     );
   });
 
+  it('gives up on a listing whose parts have no end', async () => {
+    let asked = 0;
+    const store = new XenstoreOperations(async (type) => {
+      assert.ok(asked++ < 10_000, 'asks without end');
+      return type === XS.directory ? { ok: false, code: 'E2BIG' } : { ok: true, payload: nulEnded('1', 'a') };
+    });
+    await assert.rejects(store.list('/a'), MemtideError);
+  });
+
   it('gives no operation a reason to hang, whatever payload it is answered with', async () => {
     const payload = fc.oneof(
       fc.uint8Array({ maxLength: 64 }).map((bytes) => Buffer.from(bytes)),
