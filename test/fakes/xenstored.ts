@@ -49,7 +49,7 @@ export class FakeXenstored {
     fs.rmSync(path, { force: true });
     const server = net.createServer((socket) => this.attach(socket, domid));
     this.#servers.push(server);
-    await new Promise<void>((resolve) => server.listen(path, resolve));
+    await new Promise<void>((resolve) => server.listen({ path, backlog: 1 }, resolve));
   }
 
   /** Serves domain `domid` over a stream. */

@@ -1,7 +1,10 @@
 import net from 'node:net';
-import { errorMessage } from '../../errors.ts';
+import { errorCode, errorMessage } from '../../errors.ts';
 import type { ByteReceiver, ByteStream } from './byte-stream.ts';
 import { PAYLOAD_MAX_BYTES } from './wire.ts';
+
+const CONNECT_ATTEMPTS = 50;
+const CONNECT_RETRY_MILLIS = 20;
 
 /** xenstored's Unix socket: dom0's way. */
 export class SocketStream implements ByteStream {
@@ -15,8 +18,22 @@ export class SocketStream implements ByteStream {
     this.#socket = socket;
   }
 
-  /** @throws the system's error: ENOENT, ECONNREFUSED, EACCES. */
-  static open(path: string): Promise<SocketStream> {
+  /**
+   * xenstored lets one connection wait to be accepted (listen(2) with a backlog of 1), so a busy one answers EAGAIN, which
+   * is tried again for a second. @throws the system's error: ENOENT, ECONNREFUSED, EACCES.
+   */
+  static async open(path: string): Promise<SocketStream> {
+    for (let attempt = 1; ; attempt++) {
+      try {
+        return await SocketStream.#connect(path);
+      } catch (error) {
+        if (errorCode(error) !== 'EAGAIN' || attempt === CONNECT_ATTEMPTS) throw error;
+        await new Promise((resolve) => setTimeout(resolve, CONNECT_RETRY_MILLIS));
+      }
+    }
+  }
+
+  static #connect(path: string): Promise<SocketStream> {
     const socket = net.connect(path);
     return new Promise((resolve, reject) => {
       socket.once('error', reject);

@@ -327,6 +327,12 @@ describe('a connection that is lost', () => {
     daemon.intercept = () => undefined;
   });
 
+  it('is not one that xenstored was too busy to accept at once', async (test) => {
+    const { client } = await storePlace(test);
+    const stores = await Promise.all(Array.from({ length: 10 }, () => client(0)));
+    assert.deepEqual(new Set(stores.map(({ isUp }) => isUp)), new Set([true]));
+  });
+
   it('that cannot be opened at first is an error of the start', async (test) => {
     const { client } = await storePlace(test);
     await assert.rejects(client(9), /ENOENT/);
