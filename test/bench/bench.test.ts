@@ -5,19 +5,17 @@
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { before, describe, it } from 'node:test';
-import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { type Figure, figuresOf, verdictOf } from '../../src/evaluation/bench/figures.ts';
 import { type BenchResult, benchResultSchema } from '../../src/evaluation/bench/result.ts';
-
-const main = fileURLToPath(new URL('../../src/main.js', import.meta.url));
+import { MAIN } from '../command-line.ts';
 
 describe('memtide bench --quick', () => {
   let result: BenchResult;
   let figures: readonly Figure[];
 
   before(async () => {
-    const { stdout } = await promisify(execFile)(process.execPath, [main, 'bench', '--quick', '--json'], {
+    const { stdout } = await promisify(execFile)(process.execPath, [MAIN, 'bench', '--quick', '--json'], {
       maxBuffer: 16 * 2 ** 20,
     });
     result = benchResultSchema.parse(JSON.parse(stdout));

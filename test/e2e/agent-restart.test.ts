@@ -7,13 +7,12 @@ import os from 'node:os';
 import path from 'node:path';
 import { text } from 'node:stream/consumers';
 import { after, before, test } from 'node:test';
-import { fileURLToPath } from 'node:url';
 import { RunFiles } from '../../src/coordination/run-files.ts';
 import { askDomain } from '../../src/demo/backend-status.ts';
 import { type Connection, connect } from '../../src/index.ts';
 import { MIB } from '../../src/units.ts';
+import { MAIN } from '../command-line.ts';
 
-const MAIN = fileURLToPath(new URL(`../../src/main${path.extname(fileURLToPath(import.meta.url))}`, import.meta.url));
 const base = fs.existsSync('/dev/shm') ? '/dev/shm' : os.tmpdir();
 const folder = fs.mkdtempSync(path.join(base, 'memtide-restart-'));
 const runDir = path.join(folder, 'run');
@@ -168,7 +167,7 @@ test('an application whose agent is away does not keep its process alive', async
     [
       '--input-type=module',
       '-e',
-      `import { connect } from ${JSON.stringify(new URL(`../../src/index${path.extname(MAIN)}`, import.meta.url).href)};
+      `import { connect } from ${JSON.stringify(new URL(`../../src/index${path.extname(import.meta.url)}`, import.meta.url).href)};
        const memory = await connect({ domain: 'cluster', runDir: ${JSON.stringify(runDir)} });
        console.log('connected');
        const waiting = setInterval(() => { if (!memory.agentIsThere) clearInterval(waiting); }, 10);`,

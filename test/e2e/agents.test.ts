@@ -6,13 +6,12 @@ import os from 'node:os';
 import path from 'node:path';
 import { text } from 'node:stream/consumers';
 import { after, before, test } from 'node:test';
-import { fileURLToPath } from 'node:url';
 import { connect } from '../../src/index.ts';
 import { readBurstLog } from '../../src/telemetry/burst-log-reader.ts';
 import { MIB } from '../../src/units.ts';
+import { MAIN } from '../command-line.ts';
 
 /** The command line as a user meets it: real processes, real memory, a real broker. */
-const MAIN = fileURLToPath(new URL(`../../src/main${path.extname(fileURLToPath(import.meta.url))}`, import.meta.url));
 const base = fs.existsSync('/dev/shm') ? '/dev/shm' : os.tmpdir();
 const folder = fs.mkdtempSync(path.join(base, 'memtide-e2e-'));
 const runDir = path.join(folder, 'run');
@@ -107,7 +106,7 @@ test('what an application holds comes back when it is killed, and the domain can
     [
       '--input-type=module',
       '-e',
-      `import { connect } from ${JSON.stringify(new URL(`../../src/index${path.extname(MAIN)}`, import.meta.url).href)};
+      `import { connect } from ${JSON.stringify(new URL(`../../src/index${path.extname(import.meta.url)}`, import.meta.url).href)};
        const memory = await connect({ domain: 'cluster', runDir: ${JSON.stringify(runDir)} });
        const lease = await memory.borrow(${64 * MIB}, { deadline: 1000 });
        lease.fill(0xee);

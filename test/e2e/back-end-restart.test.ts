@@ -8,11 +8,10 @@ import path from 'node:path';
 import { text } from 'node:stream/consumers';
 import { after, before, test } from 'node:test';
 import { setTimeout as wait } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
 import { connect } from '../../src/index.ts';
 import { MIB } from '../../src/units.ts';
+import { MAIN } from '../command-line.ts';
 
-const MAIN = fileURLToPath(new URL(`../../src/main${path.extname(fileURLToPath(import.meta.url))}`, import.meta.url));
 const folder = fs.mkdtempSync(path.join(fs.existsSync('/dev/shm') ? '/dev/shm' : os.tmpdir(), 'memtide-restart-'));
 const runDir = path.join(folder, 'run');
 const configFile = path.join(folder, 'memtide.json');

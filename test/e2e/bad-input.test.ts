@@ -11,12 +11,11 @@ import os from 'node:os';
 import path from 'node:path';
 import { text } from 'node:stream/consumers';
 import { after, before, describe, test } from 'node:test';
-import { fileURLToPath } from 'node:url';
 import { IDENTITY } from '../../src/control/layout.ts';
 import { RunFiles } from '../../src/coordination/run-files.ts';
 import { EXIT } from '../../src/errors.ts';
+import { MAIN } from '../command-line.ts';
 
-const MAIN = fileURLToPath(new URL(`../../src/main${path.extname(fileURLToPath(import.meta.url))}`, import.meta.url));
 const base = fs.existsSync('/dev/shm') ? '/dev/shm' : os.tmpdir();
 const folder = fs.mkdtempSync(path.join(base, 'memtide-bad-'));
 const at = (name: string): string => path.join(folder, name);

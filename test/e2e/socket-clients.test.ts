@@ -11,16 +11,15 @@ import path from 'node:path';
 import readline from 'node:readline';
 import { text } from 'node:stream/consumers';
 import { after, before, describe, test } from 'node:test';
-import { fileURLToPath } from 'node:url';
 import { RunFiles } from '../../src/coordination/run-files.ts';
 import type { SessionWelcome } from '../../src/coordination/session-protocol.ts';
 import { connect } from '../../src/index.ts';
 import { packageRoot } from '../../src/package-root.ts';
 import type { Extent } from '../../src/platforms/contracts.ts';
 import { MIB } from '../../src/units.ts';
+import { MAIN } from '../command-line.ts';
 import { LineClient, type Message } from '../contract/line-client.ts';
 
-const MAIN = fileURLToPath(new URL(`../../src/main${path.extname(fileURLToPath(import.meta.url))}`, import.meta.url));
 const EXAMPLES = path.join(packageRoot(), 'src', 'client', 'examples');
 const folder = fs.mkdtempSync(path.join(fs.existsSync('/dev/shm') ? '/dev/shm' : os.tmpdir(), 'memtide-clients-'));
 const runDir = path.join(folder, 'run');

@@ -11,12 +11,11 @@ import path from 'node:path';
 import { text } from 'node:stream/consumers';
 import { after, describe, it } from 'node:test';
 import { setTimeout as pause } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
 import { readDrive } from '../../src/demo/drive.ts';
 import { EXIT } from '../../src/errors.ts';
 import { MIB } from '../../src/units.ts';
+import { MAIN } from '../command-line.ts';
 
-const MAIN = fileURLToPath(new URL(`../../src/main${path.extname(fileURLToPath(import.meta.url))}`, import.meta.url));
 const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'memtide-e2e-start-'));
 after(() => fs.rmSync(folder, { recursive: true, force: true }));
 

@@ -14,11 +14,11 @@ import { Ledger } from '../../src/control/ledger.ts';
 import { OWNER, openOwnersFile, ownedBy } from '../../src/control/owner-table.ts';
 import { readArenaInfo } from '../../src/coordination/arena-info.ts';
 import { RunFiles } from '../../src/coordination/run-files.ts';
+import { MAIN } from '../command-line.ts';
 
 /** A machine whose processes are killed: back end, agents and applications, each a process, with the compiled CLI. */
 const here = fileURLToPath(import.meta.url);
 const extension = path.extname(here);
-const MAIN = path.join(path.dirname(here), `../../src/main${extension}`);
 const APPLICATION = path.join(path.dirname(here), `application${extension}`);
 const PATIENCE_MILLIS = 30_000;
 
