@@ -3,18 +3,6 @@ import type { RingProducer } from '../control/ring.ts';
 
 const NONE = -1;
 
-/** Numbers that a session has used so lately that a message of then may still be on its way. */
-const LATE = 1024;
-
-/**
- * Whether a request with number `id` was overtaken by the one with number `last`, or is the same. Numbers rise and wrap at
- * 2^32; one that is far off is none that was late, but a slot that somebody has written over.
- */
-export function isPast(id: number, last: number): boolean {
-  const age = (last - id) | 0;
-  return age >= 0 && age < LATE;
-}
-
 /** Tells an answer over the slow link as well; cheap, but not as cheap as the ring. */
 export type TellOverLink = (
   id: number,
@@ -62,15 +50,10 @@ export class AnswerMemory {
     return true;
   }
 
-  /**
-   * Deals with a request that is not new: told once more what was answered, where it was the last one; passed over, where
-   * it is older. Numbers of a session's requests rise. @returns false for one that is new.
-   */
-  isAnswered(id: number, session: number): boolean {
+  /** Tells once more what was answered to a request. @returns false when it was not answered, or not the last one. */
+  tellAgain(id: number, session: number): boolean {
     const status = this.#status[session]!;
-    const last = this.#ids[session]!;
-    if (status === NONE || !isPast(id, last)) return false;
-    if (id !== last) return true;
+    if (status === NONE || this.#ids[session] !== id) return false;
     const d = this.#decideMicros[session]!;
     this.#send(id, session, this.#chunks[session]!, status, d, this.#releaseMicros[session]!);
     return true;

@@ -1,8 +1,19 @@
 import type { Clock } from '../clock.ts';
-import { ENTRY_WORDS, GIVEN, OP, SESSION_SLOTS, STATE, stateOf, wordOf } from '../control/layout.ts';
+import {
+  ENTRY_WORDS,
+  GIVEN,
+  OP,
+  SESSION,
+  SESSION_SLOTS,
+  SESSION_WORDS,
+  SESSIONS,
+  STATE,
+  stateOf,
+  wordOf,
+} from '../control/layout.ts';
 import type { BlockTable, Ledger } from '../control/ledger.ts';
 import type { RingProducer } from '../control/ring.ts';
-import { type AnswerMemory, isPast } from './answer-memory.ts';
+import type { AnswerMemory } from './answer-memory.ts';
 import type { ChunkBooks } from './chunk-books.ts';
 import { enter, leave, withdrawFromOthers, withdrawPromises } from './chunk-offers.ts';
 import type { Donors } from './donors.ts';
@@ -13,6 +24,7 @@ import { RequestTable } from './request-table.ts';
 
 /** What the server of requests needs of a pair. */
 export interface ServedPair {
+  readonly words: Int32Array;
   readonly ledger: Ledger;
   readonly blocks: BlockTable;
   readonly toFront: RingProducer;
@@ -106,13 +118,16 @@ export class RequestServer {
     if (session < 1 || session >= SESSION_SLOTS || chunks < 1 || chunks > this.#books.chunkCount) {
       return false;
     }
-    if (pair.answers.isAnswered(requestId, session)) {
+    // What the application does not ask any more: it has given up, or the request was overtaken on another way.
+    const asked = SESSIONS + session * SESSION_WORDS + SESSION.requestSeq;
+    if (requestId !== Atomics.load(pair.words, asked)) return true;
+    if (pair.answers.tellAgain(requestId, session)) {
       this.#effects.ringFront(id);
       return true;
     }
     const former = this.#table.find(id, session);
     if (former >= 0) {
-      if (isPast(requestId, this.#table.id[former]!)) return true; // told twice, or overtaken by its successor
+      if (this.#table.id[former] === requestId) return true; // told twice
       // An application has one request at a time: it has given this one up.
       this.#takePromisesBack(former);
       this.#table.remove(former);
