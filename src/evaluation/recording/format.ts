@@ -58,6 +58,9 @@ export interface Recording {
   readonly truncated: boolean;
 }
 
+/** Times are written with four decimals of a second. */
+export const TIME_STEP_MICROS = 100;
+
 /** One row, newline included. A tenth of a millisecond is finer than any sampling here. */
 export const formatRow = (atMicros: number, usedBytes: number): string =>
   `${(atMicros / 1e6).toFixed(4)},${usedBytes}\n`;

@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { createWriteStream, type WriteStream } from 'node:fs';
 import { EXIT, MemtideError } from '../../errors.ts';
-import { COLUMNS, formatHeader, formatRow, type Provenance } from './format.ts';
+import { COLUMNS, formatHeader, formatRow, type Provenance, TIME_STEP_MICROS } from './format.ts';
 
 /** Rows are handed to the file system in runs of this size, about twice a second at 100 Hz: a power cut costs one run. */
 const RUN_BYTES = 1024;
@@ -12,6 +12,7 @@ export class RecordingWriter {
   readonly #opened: Promise<unknown>;
   readonly #path: string;
   #run: string;
+  #lastStep = -1;
   #failure: Error | undefined;
 
   /** @param provenance absent: plain CSV, with no header. An existing file is replaced. */
@@ -35,8 +36,12 @@ export class RecordingWriter {
     }
   }
 
+  /** Of samples that the format cannot tell apart (TIME_STEP_MICROS) the first is kept. */
   append(atMicros: number, usedBytes: number): void {
-    this.#run += formatRow(atMicros, usedBytes);
+    const step = Math.round(atMicros / TIME_STEP_MICROS);
+    if (step <= this.#lastStep) return;
+    this.#lastStep = step;
+    this.#run += formatRow(step * TIME_STEP_MICROS, usedBytes);
     if (this.#run.length >= RUN_BYTES) this.#flush();
   }
 
