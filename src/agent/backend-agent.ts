@@ -367,6 +367,7 @@ export class BackendAgent implements CommandedBackend {
       arena: this.#service.arenaFacts,
       broker_url: this.#telemetry.status().brokerUrl,
       uplink: this.#telemetry.status().uplink,
+      spool: this.#telemetry.status().spool,
       domains: this.#service.domainNames.map((name) => {
         this.#service.countStates(name, this.#counts);
         const of = (state: number): number => this.#counts[state]! * chunkBytes;

@@ -206,6 +206,31 @@ const mqtt = z.strictObject({
     .describe('First level of every topic: <base_topic>/<vehicle>/<domain>/…'),
 });
 
+const spool = z.strictObject({
+  dir: z
+    .string()
+    .min(1)
+    .optional()
+    .describe(
+      'Folder for what is reported, in a folder for each domain, until it is delivered. Left out: what is reported without a connection is lost but for the last seconds.',
+    ),
+  cap_mib: whole(1, 65_536)
+    .default(64)
+    .describe(
+      'Most disk that the spool of a domain takes; then the oldest go, and a gap says how many. 64 hold some two hours of readings at 10 Hz, and are read in a few seconds at the start.',
+    ),
+  fsync_ms: whole(10, 60_000)
+    .default(1000)
+    .describe(
+      'Time between two syncs: what a power cut can take is the messages of that long. Shorter wears an SD card more.',
+    ),
+  drain_hz: whole(1, 100_000)
+    .default(500)
+    .describe(
+      'Messages of the backlog sent per second, behind the live ones. 500 catch up with an hour of readings in a few minutes and leave a slow link to what is live.',
+    ),
+});
+
 const latency = z.strictObject({
   probe_min_gap_s: whole(0, 3600)
     .default(5)
@@ -263,6 +288,7 @@ const sections = {
   policy: policy.prefault({}).describe('How much moves, how fast, and from whom.'),
   fast_plane: fastPlane.prefault({}).describe('The thread that answers peers.'),
   mqtt: mqtt.prefault({}).describe('Where telemetry goes and commands come from.'),
+  spool: spool.prefault({}).describe('Telemetry kept on disk until it is delivered.'),
   latency: latency.prefault({}).describe('How bursts are timed against local allocations.'),
   log: log.prefault({}).describe('What is written to standard error.'),
 };

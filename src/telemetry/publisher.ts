@@ -7,64 +7,27 @@
  * packet numbers would be the largest part of a small agent, so it is left out.
  */
 import type { MqttClient } from 'mqtt';
-import type { Clock } from '../clock.ts';
 import { errorCode, errorMessage } from '../errors.ts';
-import type { Answer, CommandDispatcher, CommandHandlers } from './commands.ts';
+import type { Answer, CommandDispatcher } from './commands.ts';
 import { brokerAddress, type OpenStream, streamOpener } from './connection.ts';
-import { SCHEMA_VERSION, type SentKind } from './kinds.ts';
+import { MAX_CONTENT_BYTES, SCHEMA_VERSION, type SentKind } from './kinds.ts';
 import { type Outgoing, OutgoingQueue } from './outgoing-queue.ts';
 import type { FlowReport, ReportSink } from './reporter.ts';
-import type { ReportPayload, Stamp } from './schema.ts';
-import type { Stamper } from './stamp.ts';
+import type { ReportPayload } from './schema.ts';
 import {
   commandFilter,
   coordinationFilter,
   type Leaf,
   parseTopic,
-  type TopicOwner,
   topicOf,
   verbOf,
+  WATERMARK,
+  watermarkTopic,
 } from './topics.ts';
-import type { UplinkEvent, UplinkStatus } from './uplink.ts';
-
-export type { UplinkEvent, UplinkStatus };
-
-export interface PublisherOptions {
-  readonly owner: TopicOwner;
-  /** `mqtt://host[:port]` or `mqtts://host[:port]`. */
-  readonly url: string;
-  /** 4 is MQTT 3.1.1. */
-  readonly protocolVersion: 4 | 5;
-  readonly keepaliveSeconds: number;
-  readonly username?: string | undefined;
-  readonly password?: string | undefined;
-  /** PEM. */
-  readonly certificateAuthority?: string | undefined;
-  readonly clock: Clock;
-  readonly stamper: Stamper;
-  readonly birth: Omit<ReportPayload<'info'>, keyof Stamp>;
-  /** Loaded with the first command: its schemas cost memory that an agent without commands need not pay. */
-  readonly commands?: () => Promise<CommandHandlers>;
-  /**
-   * Hears what other domains of this vehicle send to this one. Retained messages are not passed on: whoever retained them
-   * meant another moment.
-   */
-  readonly onCoordination?: (from: string, content: Buffer) => void;
-  /** Hears of each change of the connection, once. */
-  readonly onEvent?: (event: UplinkEvent) => void;
-  readonly queue?: OutgoingQueue;
-  /** Shortest time between two attempts to connect; doubled up to 30 s, with jitter. 500 by default. */
-  readonly reconnectMillis?: number;
-  /** In [0, 1), for the jitter. */
-  readonly random?: () => number;
-  /** How long a stop waits for the broker to acknowledge what is under way. 2000 by default. */
-  readonly stopMillis?: number;
-}
+import type { PublisherOptions, UplinkStatus } from './uplink.ts';
 
 /** Brokers of MQTT 5 may ask for less; 32 is far below what any broker buffers, and hides a round trip of 100 ms. */
 const MAX_IN_FLIGHT = 32;
-/** What a packet may hold. Brokers accept 256 MiB; a flat JSON object needs none of it. */
-const MAX_CONTENT_BYTES = 32 * 1024;
 const MAX_RECONNECT_MILLIS = 30_000;
 /** A guest on an emulated board takes 7 s to connect. */
 const CONNECT_TIMEOUT_MILLIS = 20_000;
@@ -153,6 +116,8 @@ export class Publisher implements ReportSink {
   async stop(): Promise<void> {
     const client = this.#client;
     if (!client) return;
+    // What the spool has yet to send waits there.
+    this.#options.spool?.disconnect();
     if (this.#connected) {
       this.#publishState(client, { status: 'offline', reason: 'stopped' });
       await this.#idle();
@@ -161,9 +126,11 @@ export class Publisher implements ReportSink {
     this.#connected = false;
     this.#reason = undefined;
     await this.#end(client);
+    this.#options.spool?.release();
   }
 
   take<Kind extends FlowReport>(report: Kind, payload: ReportPayload<Kind>): void {
+    if (this.#options.spool?.keep(report, payload)) return;
     this.#enqueue(KIND_OF[report], report, payload);
   }
 
@@ -209,12 +176,14 @@ export class Publisher implements ReportSink {
     this.#mayBeInFlight = Math.min(MAX_IN_FLIGHT, receiveMaximum);
     this.#reason = undefined;
     this.#outageReported = false;
-    const { owner, onCoordination } = this.#options;
+    const { owner, onCoordination, spool } = this.#options;
     this.#publishBirth(client);
     this.#publishState(client, { status: 'online' });
     this.#subscribe(client, commandFilter(owner));
     if (onCoordination) this.#subscribe(client, coordinationFilter(owner));
+    if (spool) this.#subscribe(client, watermarkTopic(owner));
     this.#options.onEvent?.({ kind: 'connected' });
+    spool?.connect(() => this.#pump());
     this.#pump();
   }
 
@@ -222,6 +191,7 @@ export class Publisher implements ReportSink {
     if (this.#client !== client) return;
     const stood = this.#connected && this.#options.clock.monotonicMicros() - this.#connectedAt >= STANDING_MICROS;
     this.#connected = false;
+    this.#options.spool?.disconnect();
     this.#failures = stood ? 0 : this.#failures + 1;
     client.options.reconnectPeriod = this.#reconnectDelay();
     this.#reason ??= 'the connection was closed';
@@ -257,6 +227,10 @@ export class Publisher implements ReportSink {
     if (parsed.leaf === `coord/${owner.domain}`) {
       const isOther = parsed.vehicle === owner.vehicle && parsed.domain !== owner.domain;
       if (isOther && !retained) onCoordination?.(parsed.domain, content);
+      return;
+    }
+    if (parsed.leaf === WATERMARK) {
+      this.#options.spool?.hear(content);
       return;
     }
     const verb = verbOf(parsed.leaf);
@@ -297,17 +271,29 @@ export class Publisher implements ReportSink {
       !this.#stream?.writableNeedDrain
     ) {
       const next = this.#queue.shift();
-      if (!next) {
+      if (next) this.#send(this.#client, next);
+      else if (!this.#sendStored(this.#client)) {
         if (this.#queue.totalDropped > this.#dropsShown) this.#publishState(this.#client, { status: 'online' });
         return;
       }
-      this.#send(this.#client, next);
     }
   }
 
   #send(client: MqttClient, { kind, topic, content }: Outgoing): void {
     if (isReading(kind)) client.publish(topic, content, { qos: 0 });
-    else this.#publishAcknowledged(client, topic, content, { retain: false }, () => this.#queue.countDropped(kind));
+    else this.#publishAcknowledged(client, topic, content, { onRefused: () => this.#queue.countDropped(kind) });
+  }
+
+  /** @returns whether the spool had something to send now. */
+  #sendStored(client: MqttClient): boolean {
+    const { spool, owner } = this.#options;
+    const record = spool?.next();
+    if (!spool || !record) return false;
+    const { seq, leaf, content } = record;
+    const topic = topicOf(owner, leaf as Leaf);
+    const onTaken = () => spool.delivered(seq);
+    this.#publishAcknowledged(client, topic, content, { onTaken, onRefused: () => spool.refused(seq) });
+    return true;
   }
 
   #publishRetained<Kind extends 'state' | 'info'>(client: MqttClient, leaf: Kind, payload: ReportPayload<Kind>): void {
@@ -327,7 +313,13 @@ export class Publisher implements ReportSink {
       ...state,
       queued: this.#queue.length,
       ...Object.fromEntries(dropped),
+      ...this.#spoolFigures(),
     });
+  }
+
+  #spoolFigures(): Partial<ReportPayload<'state'>> {
+    const spool = this.#options.spool?.status();
+    return spool ? { spool_unsent: spool.unsent, spool_dropped: spool.dropped, spool_gaps: spool.gaps } : {};
   }
 
   /** A connection that breaks meanwhile is no failure: MQTT.js sends again what was not acknowledged. */
@@ -335,8 +327,11 @@ export class Publisher implements ReportSink {
     client: MqttClient,
     topic: string,
     content: string,
-    { retain }: { retain: boolean },
-    onRefused?: () => void,
+    {
+      retain = false,
+      onTaken,
+      onRefused,
+    }: { readonly retain?: boolean; readonly onTaken?: () => void; readonly onRefused?: () => void },
   ) {
     this.#inFlight++;
     client.publish(topic, content, { qos: 1, retain }, (error) => {
@@ -344,7 +339,7 @@ export class Publisher implements ReportSink {
       if (error) {
         onRefused?.();
         this.#options.onEvent?.({ kind: 'refused', operation: `publish ${topic}`, reason: errorMessage(error) });
-      }
+      } else onTaken?.();
       this.#pump();
       if (this.#inFlight === 0 && this.#queue.length === 0) this.#onIdle?.();
     });

@@ -6,8 +6,8 @@ import type { Stamper } from './stamp.ts';
 import type { Report } from './topics.ts';
 import { type AllocReading, allocPayload, burstPayload, memPayload, psiPayload } from './wire.ts';
 
-/** Reports that flow; `state` and `info` belong to the connection. */
-export type FlowReport = Exclude<Report, 'state' | 'info'>;
+/** Reports that flow; `state` and `info` belong to the connection, `event/gap` to the spool. */
+export type FlowReport = Exclude<Report, 'state' | 'info' | 'event/gap'>;
 
 export interface ReportSink {
   /** Takes a message; never blocks and never throws. What cannot be kept is counted by the sink. */

@@ -9,7 +9,7 @@
 import { z } from 'zod';
 import { MODES } from '../records.ts';
 import { SCHEMA_VERSION } from './kinds.ts';
-import { REPORTS, type Report } from './topics.ts';
+import { REPORTS, type Report, WATERMARK } from './topics.ts';
 
 const count = () => z.int().min(0);
 const quantity = () => z.number().min(0);
@@ -33,6 +33,26 @@ const stamp = {
     .describe('CLOCK_MONOTONIC of what is reported, in ns, as decimal digits.'),
   ts: z.iso.datetime({ precision: 3 }).describe('The same instant by the wall clock, UTC.'),
   synced: z.boolean().optional().describe('Whether the wall clock is synchronised. Absent: the kernel did not say.'),
+};
+
+/** Of messages that a spool keeps until they are delivered. */
+const spooled = {
+  spool: z
+    .string()
+    .regex(/^[0-9a-f]{16}$/)
+    .optional()
+    .describe('Id of the spool that keeps the message. Absent: none does.'),
+  spool_seq: z
+    .int()
+    .min(1)
+    .optional()
+    .describe(
+      'Its number there. Spool, boot and number are the id of a message: whoever gets it twice sees it by that.',
+    ),
+  historical: z
+    .literal(true)
+    .optional()
+    .describe('It was not sent, or not confirmed, when it was live, and comes from the spool.'),
 };
 
 const missing = z
@@ -65,6 +85,9 @@ const state = z.looseObject({
   dropped_mark: dropped(),
   dropped_rsp: dropped(),
   dropped_coord: dropped(),
+  spool_unsent: count().optional().describe('Messages in the spool that no broker has acknowledged. Absent: no spool.'),
+  spool_dropped: count().optional().describe('Messages that the spool has lost since it was made.'),
+  spool_gaps: count().optional().describe('Gap records that tell of them.'),
 });
 
 /** Retained birth: who speaks. */
@@ -81,6 +104,7 @@ const info = z.looseObject({
 
 const mem = z.looseObject({
   ...stamp,
+  ...spooled,
   scope,
   used_bytes: count().optional(),
   limit_bytes: count().optional(),
@@ -95,6 +119,7 @@ const mem = z.looseObject({
 
 const psi = z.looseObject({
   ...stamp,
+  ...spooled,
   scope,
   some_avg10_percent: percent(),
   full_avg10_percent: percent(),
@@ -105,6 +130,7 @@ const psi = z.looseObject({
 /** How the domain’s memory divides by tier. */
 const alloc = z.looseObject({
   ...stamp,
+  ...spooled,
   limit_bytes: count().optional().describe('Private budget of the domain.'),
   reserve_bytes: count().optional().describe('Held ahead of need.'),
   offered_bytes: count().optional().describe('Of the pool, what this domain may claim with nobody’s help.'),
@@ -118,6 +144,7 @@ const alloc = z.looseObject({
 
 const burst = z.looseObject({
   ...stamp,
+  ...spooled,
   id: z.string().min(1).max(128),
   domain: text(),
   mode: z.enum(MODES),
@@ -143,8 +170,26 @@ const burst = z.looseObject({
 
 const mark = z.looseObject({
   ...stamp,
+  ...spooled,
   source: z.enum(['keyboard', 'touch', 'gpio', 'command']),
   label: text().optional(),
+});
+
+/** What the spool can no longer give: numbers that will not come, or not again. */
+const gap = z.looseObject({
+  ...stamp,
+  ...spooled,
+  cause: z
+    .enum(['cap', 'damage', 'restart', 'expired'])
+    .describe(
+      'cap: evicted for room before they were confirmed; damage: unreadable; restart: never used, or never acknowledged to who reported them; expired: acknowledged by a broker and evicted before a sink asked.',
+    ),
+  from_seq: z.int().min(1),
+  to_seq: z.int().min(1),
+  records: count().optional().describe('Messages among these numbers. Absent: nobody can know.'),
+  unsent: count().optional().describe('Of these, how many no broker has acknowledged.'),
+  retold: count().optional().describe('Of these, how many an earlier gap had told, which was evicted in its turn.'),
+  at_least: z.boolean().optional().describe('records includes a part that nobody could count.'),
 });
 
 /** One schema for each report. */
@@ -156,6 +201,7 @@ export const REPORT_SCHEMAS = {
   'tele/alloc': alloc,
   'event/burst': burst,
   'event/mark': mark,
+  'event/gap': gap,
 } as const satisfies Record<Report, z.ZodType>;
 
 type KnownKeys<T> = { [Key in keyof T as string extends Key ? never : Key]: T[Key] };
@@ -170,11 +216,24 @@ export const commandEnvelope = z.looseObject({
   txn: z.string().min(1).max(64).describe('Transaction id: chosen by who asks, repeated in the answer.'),
 });
 
+/** From a sink, on `sink/watermark`, retained and every second or so while it listens. */
+export const watermarkSchema = z.looseObject({
+  v: z.literal(SCHEMA_VERSION).optional(),
+  spool: z.string().describe('Of which spool.'),
+  watermark: count().describe('Every number up to here has arrived, or a gap has told that it will not. 0: none yet.'),
+  missing: z
+    .array(z.tuple([count(), count()]))
+    .max(64)
+    .optional()
+    .describe('The first ranges of numbers that are lacking before others that have arrived. Absent: all may be.'),
+});
+
 /** JSON Schema of all messages, by the leaf of their topic, for readers in other languages. */
-export function wireJsonSchemas(): Record<Report | 'cmd', unknown> {
+export function wireJsonSchemas(): Record<Report | 'cmd' | typeof WATERMARK, unknown> {
   const entries = REPORTS.map((report) => [report, z.toJSONSchema(REPORT_SCHEMAS[report], { io: 'input' })] as const);
-  return Object.fromEntries([...entries, ['cmd', z.toJSONSchema(commandEnvelope, { io: 'input' })]]) as Record<
-    Report | 'cmd',
-    unknown
-  >;
+  return Object.fromEntries([
+    ...entries,
+    ['cmd', z.toJSONSchema(commandEnvelope, { io: 'input' })],
+    [WATERMARK, z.toJSONSchema(watermarkSchema, { io: 'input' })],
+  ]) as Record<Report | 'cmd' | typeof WATERMARK, unknown>;
 }

@@ -3,16 +3,21 @@
  * the drive log. Each of them may be missing; that is said once, and the rest runs.
  */
 import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import type { Clock } from '../clock.ts';
 import type { Config } from '../config/schema.ts';
 import { EXIT, errorCode, errorMessage, MemtideError } from '../errors.ts';
+import { MIB } from '../units.ts';
 import { EmbeddedBroker } from './broker.ts';
 import { BurstLog, type BurstLogStatus } from './burst-log.ts';
 import { adjtimexReader } from './clock-sync.ts';
-import { Publisher, type PublisherOptions, type UplinkStatus } from './publisher.ts';
+import { Publisher } from './publisher.ts';
 import { Reporter, type ReportSink } from './reporter.ts';
 import type { ReportPayload, Stamp } from './schema.ts';
+import type { FeedStatus } from './spool/contracts.ts';
+import type { OpenSpool } from './spool/open-spool.ts';
 import { readBootId, Stamper } from './stamp.ts';
+import type { PublisherOptions, UplinkStatus } from './uplink.ts';
 
 export interface TelemetryOptions {
   readonly config: Config;
@@ -36,6 +41,7 @@ export interface TelemetryStatus {
   /** Absent: no broker is configured, or the embedded one could not start. */
   readonly uplink?: UplinkStatus;
   readonly log?: BurstLogStatus;
+  readonly spool?: FeedStatus;
   /** Where tools connect. */
   readonly brokerUrl?: string;
 }
@@ -50,6 +56,7 @@ export class Telemetry {
   #stopped = false;
   readonly #sinks: ReportSink[] = [];
   #log: BurstLog | undefined;
+  #spool: OpenSpool | undefined;
 
   constructor(options: TelemetryOptions) {
     this.#options = options;
@@ -69,6 +76,9 @@ export class Telemetry {
     await this.#attempt(async () => {
       this.#log = await this.#openLog(boot.id);
       if (this.#log) this.#sinks.push(this.#log);
+    });
+    await this.#attempt(async () => {
+      this.#spool = await this.#openSpool(stamper);
     });
     const { embedded } = this.#options;
     await this.#attempt(() => this.#joinUplink(embedded === 'host' ? undefined : embedded.join));
@@ -92,10 +102,11 @@ export class Telemetry {
     this.#publisher?.announce(change);
   }
 
-  /** Says goodbye on the uplink, brings the log to the disk, ends the broker. */
+  /** Says goodbye on the uplink, brings spool and log to the disk, ends the broker. */
   async stop(): Promise<void> {
     this.#stopped = true;
     await this.#publisher?.stop();
+    await this.#spool?.stop();
     await this.#log?.stop();
     await this.#broker?.stop();
   }
@@ -109,6 +120,7 @@ export class Telemetry {
     return {
       ...(this.#publisher && { uplink: this.#publisher.status() }),
       ...(this.#log && { log: this.#log.status() }),
+      ...(this.#spool && { spool: this.#spool.feed.status() }),
       ...(this.#brokerUrl !== undefined && { brokerUrl: this.#brokerUrl }),
     };
   }
@@ -127,6 +139,24 @@ export class Telemetry {
     const log = new BurstLog({ folder: config.log_dir, domain, bootId, onProblem });
     await log.start();
     return log;
+  }
+
+  async #openSpool(stamper: Stamper): Promise<OpenSpool | undefined> {
+    const { config, domain, clock, onProblem } = this.#options;
+    const { dir, cap_mib, fsync_ms, drain_hz } = config.spool;
+    if (dir === undefined) return undefined;
+    // Loaded here: an agent without a spool need not pay for it.
+    const { openSpool } = await import('./spool/open-spool.ts');
+    return openSpool({
+      folder: join(dir, domain),
+      clock,
+      bootId: stamper.bootId,
+      stamp: () => stamper.stamp('event/gap'),
+      capBytes: cap_mib * MIB,
+      syncMillis: fsync_ms,
+      drainHz: drain_hz,
+      onProblem: (reason) => onProblem(`the spool cannot be written: ${reason}; messages go out without it`),
+    });
   }
 
   async #joinUplink(join: string | undefined): Promise<void> {
@@ -154,6 +184,7 @@ export class Telemetry {
       clock,
       stamper,
       birth: this.#birth,
+      ...(this.#spool && { spool: this.#spool.feed }),
       ...(commands && { commands }),
       ...(onCoordination && { onCoordination }),
       onEvent: (event) => {

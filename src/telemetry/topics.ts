@@ -14,19 +14,33 @@ export interface TopicOwner {
 }
 
 /** Messages that memtide publishes for others to read, each with one schema. */
-export const REPORTS = ['state', 'info', 'tele/mem', 'tele/psi', 'tele/alloc', 'event/burst', 'event/mark'] as const;
+export const REPORTS = [
+  'state',
+  'info',
+  'tele/mem',
+  'tele/psi',
+  'tele/alloc',
+  'event/burst',
+  'event/mark',
+  'event/gap',
+] as const;
 export type Report = (typeof REPORTS)[number];
+export const WATERMARK = 'sink/watermark';
 /**
  * The end of a topic. `cmd/<verb>` asks, `rsp/<verb>` answers with the same transaction id, `coord/<domain>` carries
  * offers and limits to the agent of another domain; who sends them is the domain of the topic.
+ * On `sink/watermark` a sink says how much of a domain's spool it holds.
  */
-export type Leaf = Report | `cmd/${string}` | `rsp/${string}` | `coord/${string}`;
+export type Leaf = Report | typeof WATERMARK | `cmd/${string}` | `rsp/${string}` | `coord/${string}`;
 
 /** @throws MemtideError when a part is not of the form that a topic level must have. */
 export function topicOf(owner: TopicOwner, leaf: Leaf): string {
   if (!isLeaf(leaf)) throw notATopic('leaf', leaf, `${REPORTS.join(', ')}, or cmd/, rsp/ or coord/ with a name`);
   return `${prefixOf(owner)}/${leaf}`;
 }
+
+/** The topic on which a sink tells this domain how much of its spool it holds. */
+export const watermarkTopic = (owner: TopicOwner): string => topicOf(owner, WATERMARK);
 
 /** The subscription for every command to this domain, whatever its verb. */
 export const commandFilter = (owner: TopicOwner): string => `${prefixOf(owner)}/cmd/+`;
@@ -57,7 +71,7 @@ export function verbOf(leaf: Leaf): string | undefined {
 }
 
 function isLeaf(text: string): text is Leaf {
-  if ((REPORTS as readonly string[]).includes(text)) return true;
+  if (text === WATERMARK || (REPORTS as readonly string[]).includes(text)) return true;
   const [kind = '', name = '', ...more] = text.split('/');
   return ['cmd', 'rsp', 'coord'].includes(kind) && SLUG.test(name) && more.length === 0;
 }
