@@ -19,6 +19,19 @@ const fastPlane = z.array(
   }),
 );
 
+/** What waits on disk to be delivered. */
+const spool = z.looseObject({
+  unsent: count(),
+  unconfirmed: count(),
+  bytes: count(),
+  cap_bytes: count(),
+  dropped: count(),
+  gaps: count(),
+  refused: count(),
+  problem: z.string().optional(),
+});
+export type SpoolFigures = z.output<typeof spool>;
+
 const backendStatus = z.looseObject({
   mode: z.string(),
   total_bytes: count(),
@@ -32,6 +45,7 @@ const backendStatus = z.looseObject({
   }),
   broker_url: z.string().optional(),
   uplink: z.looseObject({ state: z.string(), reason: z.string().optional() }).optional(),
+  spool: spool.optional(),
   domains: z.array(
     z.looseObject({
       name: z.string(),
@@ -63,6 +77,7 @@ const domainStatus = z.looseObject({
   fast_plane: fastPlane.optional(),
   /** What goes on at the agent's socket (coordination/session-server.ts, SocketFigures). */
   socket: z.record(z.string(), count()).optional(),
+  telemetry: z.looseObject({ spool: spool.optional() }).optional(),
 });
 export type DomainStatus = z.output<typeof domainStatus>;
 

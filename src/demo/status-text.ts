@@ -1,6 +1,7 @@
 import { formatBytes, MIB } from '../units.ts';
 import type { BackendStatus, DomainStatus } from './backend-status.ts';
 import { socketTable } from './socket-text.ts';
+import { spoolTable } from './spool-text.ts';
 
 /** What `memtide status` tells people. Pure. @param domains an agent's answer, or why there is none. */
 export function statusText(
@@ -21,7 +22,7 @@ export function statusText(
     ...fastPlaneFacts(backend, domains),
   ];
   const lines = facts.map(([name, value]) => `${name.padEnd(10)}${value}`);
-  return `${[...lines, '', ...domainTable(backend, domains), ...socketTable(domains)].join('\n')}\n`;
+  return `${[...lines, '', ...domainTable(backend, domains), ...socketTable(domains), ...spoolTable(backend, domains)].join('\n')}\n`;
 }
 
 const hugeText = ({ huge, hugeReason }: BackendStatus['arena']): string =>

@@ -130,7 +130,7 @@ export class Publisher implements ReportSink {
   }
 
   take<Kind extends FlowReport>(report: Kind, payload: ReportPayload<Kind>): void {
-    if (this.#options.spool?.keep(report, payload)) return;
+    if (this.#options.spool?.keep(report, payload) !== undefined) return;
     this.#enqueue(KIND_OF[report], report, payload);
   }
 

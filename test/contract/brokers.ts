@@ -50,6 +50,36 @@ export class Mosquitto implements Broker {
   }
 }
 
+/** Persists as it does by itself, every half hour and at an orderly end, and is only ever killed. */
+export class PersistentMosquitto implements Broker {
+  readonly #program: string;
+  readonly #folder: string;
+  #process: ChildProcess | undefined;
+
+  /** @param folder of its own, for its memory. */
+  constructor(program: string, folder: string) {
+    this.#program = program;
+    this.#folder = folder;
+  }
+
+  async start(port: number): Promise<void> {
+    const file = join(this.#folder, 'mosquitto.conf');
+    const lines = [`listener ${port} 127.0.0.1`, 'allow_anonymous true', 'persistence true', 'user root'];
+    await writeFile(file, `${lines.join('\n')}\npersistence_location ${this.#folder}/\n`);
+    this.#process = spawn(this.#program, ['-c', file], { stdio: 'ignore' });
+    await accepting(port);
+  }
+
+  async stop(): Promise<void> {
+    const running = this.#process;
+    this.#process = undefined;
+    if (!running || running.exitCode !== null) return;
+    const exited = once(running, 'exit');
+    running.kill('SIGKILL');
+    await exited;
+  }
+}
+
 export class Embedded implements Broker {
   #broker: EmbeddedBroker | undefined;
 

@@ -5,7 +5,10 @@
  */
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
+import { mkdtemp, rm } from 'node:fs/promises';
 import { connect as connectTcp, createServer, type Socket } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { after, afterEach, before, describe, test } from 'node:test';
 import mqtt, { type MqttClient } from 'mqtt';
 import { z } from 'zod';
@@ -15,6 +18,7 @@ import { command } from '../../src/telemetry/commands.ts';
 import { OutgoingQueue, QUEUE_LIMITS } from '../../src/telemetry/outgoing-queue.ts';
 import { Publisher } from '../../src/telemetry/publisher.ts';
 import { Reporter } from '../../src/telemetry/reporter.ts';
+import { openSpool } from '../../src/telemetry/spool/open-spool.ts';
 import { Stamper } from '../../src/telemetry/stamp.ts';
 import { parseTopic } from '../../src/telemetry/topics.ts';
 import type { PublisherOptions, UplinkEvent } from '../../src/telemetry/uplink.ts';
@@ -392,6 +396,63 @@ for (const { name, protocolVersion, make } of brokers) {
       assert.ok((dropped.mem ?? 0) > 0);
       await watching.message('state', ({ dropped_mem }) => dropped_mem === dropped.mem);
       await watching.message('tele/mem', ({ seq }) => seq === 4999);
+    });
+
+    test('with a spool, what was reported without a broker comes later, marked, and nothing is dropped', async () => {
+      const folder = await mkdtemp(join(tmpdir(), 'memtide-uplink-'));
+      undo.push(() => rm(folder, { recursive: true, force: true }));
+      const wire = await wired();
+      await wire.close();
+      const stamper = new Stamper({
+        clock: systemClock,
+        bootId: '0f0e0d0c-0000-4000-8000-000000000000',
+        readSyncState: () => ({ known: true, synced: false }),
+      });
+      const spool = await openSpool({
+        folder,
+        clock: systemClock,
+        bootId: stamper.bootId,
+        stamp: () => stamper.stamp('event/gap'),
+        capBytes: 16 * 1024 * 1024,
+        syncMillis: 20,
+        drainHz: 100_000,
+        resendMillis: 50,
+      });
+      undo.push(() => spool.stop());
+      const {
+        publisher: uplink,
+        events,
+        reporter,
+      } = publisher({ url: `mqtt://127.0.0.1:${wire.port}`, spool: spool.feed });
+      await uplink.start();
+      await events.next('disconnected');
+      for (let i = 0; i < 600; i++) reporter.pressure({ ...sample, atMicros: micros(i) });
+      const watching = await observer();
+      await wire.open();
+      await events.next('connected');
+      const last = await watching.message('tele/psi', ({ seq }) => seq === 599);
+      assert.equal(last.payload.historical, true);
+      assert.equal(readReport('tele/psi', last.content).ok, true);
+      reporter.mark('keyboard', 'live');
+      const { payload } = await watching.message('event/mark');
+      assert.deepEqual([payload.historical, payload.spool_seq], [undefined, 1201]);
+      const mems = watching.seen.filter(({ topic }) => topic.endsWith('/tele/mem'));
+      assert.deepEqual(
+        mems.map(({ content }) => JSON.parse(content.toString()).seq),
+        Array.from({ length: 600 }, (_, i) => i),
+      );
+      assert.deepEqual(uplink.status().dropped, {});
+      // A sink that lacks the first is sent it again; one that has all frees the spool.
+      const said = { v: 1, spool: payload.spool };
+      const seenBefore = watching.seen.length;
+      const firstAgain = () =>
+        watching.seen.slice(seenBefore).some(({ content }) => /"spool_seq":1,/.test(`${content}`));
+      while (!firstAgain()) {
+        await watching.send('sink/watermark', JSON.stringify({ ...said, watermark: 0, missing: [[1, 1]] }));
+        await new Promise((resolve) => setTimeout(resolve, 10));
+      }
+      await watching.send('sink/watermark', JSON.stringify({ ...said, watermark: 1201 }));
+      while (spool.feed.status().unconfirmed > 0) await new Promise((resolve) => setTimeout(resolve, 5));
     });
 
     test('a stop does not wait for a broker that hangs', async () => {

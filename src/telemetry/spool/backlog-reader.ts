@@ -22,21 +22,24 @@ export class BacklogReader {
   }
 
   /**
-   * Records of a segment from number `from` on: at least one, unless the segment is gone or damaged there; at most a chunk,
-   * and none beyond `to`.
+   * Records of a segment from number `from` on: at least one, unless it is damaged there, or was removed meanwhile; at most
+   * a chunk, and none beyond `to`.
    */
   async read(segment: Segment, from: number, to: number): Promise<Stretch> {
     const last = Math.min(to, segment.last);
     const records: StoredRecord[] = [];
     let at = this.#at;
     if (at?.name !== segment.name || at.seq > from) {
-      const header = decodeHeader((await this.#disk.readAt(segment.name, 0, HEADER_BYTES)) ?? Buffer.alloc(0));
+      const start = await this.#disk.readAt(segment.name, 0, HEADER_BYTES);
+      if (!start) return { records };
+      const header = decodeHeader(start);
       if (!header) return { records, damagedAt: segment.first };
       at = { name: segment.name, seed: header.seed, seq: segment.first, offset: HEADER_BYTES };
     }
     let length = CHUNK_BYTES;
     while (records.length === 0 && at.seq <= last) {
-      const chunk = (await this.#disk.readAt(segment.name, at.offset, length)) ?? Buffer.alloc(0);
+      const chunk = await this.#disk.readAt(segment.name, at.offset, length);
+      if (!chunk) return { records };
       let used = 0;
       let seq: number = at.seq;
       for (; seq <= last; seq++) {

@@ -2,8 +2,8 @@ import type { StoredRecord } from './segment-format.ts';
 
 /** What the uplink needs of a spool. */
 export interface StoredFeed {
-  /** Takes a message into the spool. @returns false where that cannot be: it may be sent another way. */
-  keep(leaf: string, payload: object): boolean;
+  /** Takes a message into the spool. @returns its number; `undefined` where that cannot be: it may be sent another way. */
+  keep(leaf: string, payload: object): number | undefined;
   /** A connection stands. @param onReady is called when `next` may have something. */
   connect(onReady: () => void): void;
   /** The connection is lost: what was not yet taken goes to the backlog; what was is still under way. */

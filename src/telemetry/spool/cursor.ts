@@ -10,6 +10,8 @@ export interface Cursor {
   readonly spoolId: string;
   /** The next number to give out, at the time of writing. */
   readonly next: number;
+  /** All segments before this number have been removed: a power cut may bring the file of one back. */
+  readonly floor: number;
   /** Written by a stop after which nothing was appended. */
   readonly clean: boolean;
   /** Up to here a sink has said that it holds everything; 0 before the first word of a sink. */

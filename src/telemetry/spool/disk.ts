@@ -21,7 +21,7 @@ export interface SpoolDisk {
   readAt(name: string, offset: number, length: number): Promise<Buffer | undefined>;
   /** An empty file whose name is on disk; a former file of this name is emptied. */
   create(name: string): Promise<AppendFile>;
-  /** Cuts a file, on disk. */
+  /** Cuts a file, and brings what is left to the disk. */
   truncate(name: string, length: number): Promise<void>;
   /** Removes a file, if it is there. */
   remove(name: string): Promise<void>;

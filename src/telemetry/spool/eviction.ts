@@ -1,6 +1,6 @@
-/** What goes when the cap is reached, and what is said about it. */
+/** What goes when the cap is reached or a segment cannot be read, and what is said about it. */
 import type { Delivery } from './delivery.ts';
-import { type Gap, joinGaps } from './gap.ts';
+import { type Gap, type GapCause, joinGaps } from './gap.ts';
 import type { Segment } from './recovery.ts';
 
 /** Takes the oldest segments out until the rest stays within `mostBytes`. */
@@ -15,12 +15,15 @@ export function takeOldest(segments: Segment[], mostBytes: number): Segment[] {
   return taken;
 }
 
-/** The gap that tells of all that nobody has confirmed in `evicted`; `undefined` where everything was. */
-export function gapOfEvicted(evicted: readonly Segment[], delivery: Delivery): Gap | undefined {
-  const told = evicted.flatMap(({ gaps }) => gaps);
+/** Records that go together. */
+export type Loss = Pick<Segment, 'first' | 'last' | 'gaps'>;
+
+/** The gap that tells of all that nobody has confirmed in `losses`; `undefined` where everything was. */
+export function gapOfLoss(cause: GapCause, losses: readonly Loss[], delivery: Delivery): Gap | undefined {
+  const told = losses.flatMap(({ gaps }) => gaps);
   const tellers = new Set(told.map(({ seq }) => seq));
   const lost: number[] = [];
-  for (const { first, last } of evicted) {
+  for (const { first, last } of losses) {
     for (let seq = first; seq <= last; seq++) {
       if (!tellers.has(seq) && !delivery.isProven(seq)) lost.push(seq);
     }
@@ -28,7 +31,7 @@ export function gapOfEvicted(evicted: readonly Segment[], delivery: Delivery): G
   const unsent = lost.filter((seq) => !delivery.delivered.has(seq)).length;
   const [from, to] = [lost[0], lost.at(-1)];
   const own: Gap | undefined =
-    from === undefined || to === undefined ? undefined : { cause: 'cap', from, to, records: lost.length, unsent };
+    from === undefined || to === undefined ? undefined : { cause, from, to, records: lost.length, unsent };
   const untold = told.filter(({ seq }) => !delivery.isProven(seq));
-  return joinGaps(own, untold);
+  return joinGaps(cause, own, untold);
 }

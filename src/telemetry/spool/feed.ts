@@ -56,8 +56,8 @@ export class SpoolFeed implements StoredFeed {
     this.#spool = options.spool;
   }
 
-  keep(leaf: string, payload: object): boolean {
-    return this.#spool.append(leaf, payload) !== undefined;
+  keep(leaf: string, payload: object): number | undefined {
+    return this.#spool.append(leaf, payload);
   }
 
   /** From the spool: these may be sent. */

@@ -68,9 +68,9 @@ export const newlyLost = ({ records = 0, retold = 0 }: Gap): number => records -
 export const isNewLoss = (gap: Gap): boolean =>
   !HARMLESS.includes(gap.cause) && (gap.records === undefined || newlyLost(gap) > 0);
 
-/** One gap for all that goes with `evicted`, gap records included that nobody has confirmed: what they told is not lost. */
-export function joinGaps(evicted: Gap | undefined, untold: readonly StoredGap[]): Gap | undefined {
-  const all: readonly Gap[] = evicted ? [evicted, ...untold] : untold;
+/** One gap for what is lost, and for what lost gap records had told that nobody has confirmed. */
+export function joinGaps(cause: GapCause, lost: Gap | undefined, untold: readonly StoredGap[]): Gap | undefined {
+  const all: readonly Gap[] = lost ? [lost, ...untold] : untold;
   if (all.length === 0) return undefined;
   const sum = (gaps: readonly Gap[], of: (gap: Gap) => number | undefined): number =>
     gaps.reduce((total, gap) => total + (of(gap) ?? 0), 0);
@@ -78,7 +78,7 @@ export function joinGaps(evicted: Gap | undefined, untold: readonly StoredGap[])
   const uncounted = (gap: Gap): boolean =>
     gap.atLeast === true || (gap.records === undefined && !HARMLESS.includes(gap.cause));
   return {
-    cause: 'cap',
+    cause,
     from: Math.min(...all.map(({ from }) => from)),
     to: Math.max(...all.map(({ to }) => to), ...untold.map(({ seq }) => seq)),
     records: sum(all, ({ records }) => records),

@@ -20,7 +20,7 @@ export interface OpenSpoolOptions
 
 export interface OpenSpool {
   readonly feed: SpoolFeed;
-  /** Brings everything to the disk and lets go of the folder. */
+  /** Brings everything to the disk and lets go of the folder; a second call waits for the first. */
   stop(): Promise<void>;
 }
 
@@ -43,7 +43,14 @@ export async function openSpool(options: OpenSpoolOptions): Promise<OpenSpool> {
     await spool.start();
     feed = new SpoolFeed({ spool, clock, drainHz, ...(resendMillis === undefined ? {} : { resendMillis }) });
     const timer = setInterval(() => void spool.flush(), syncMillis).unref();
-    return { feed, stop: () => stop(timer, spool, lock!) };
+    let stopped: Promise<void> | undefined;
+    return {
+      feed,
+      stop: () => {
+        stopped ??= stop(timer, spool, lock!);
+        return stopped;
+      },
+    };
   } catch (error) {
     if (lock !== undefined) closeSync(lock);
     throw error instanceof MemtideError ? error : cannotUse(folder, error);

@@ -31,8 +31,11 @@ export interface Recovered {
   readonly isEndDamaged: boolean;
 }
 
-/** Reads all segments, cuts damaged ends off, and completes evictions that were begun. @throws what the disk throws. */
-export async function recover(disk: SpoolDisk): Promise<Recovered> {
+/**
+ * Reads all segments, cuts damaged ends off, and completes evictions that were begun.
+ * @param floor what ends before this number has been removed. @throws what the disk throws.
+ */
+export async function recover(disk: SpoolDisk, floor: number): Promise<Recovered> {
   const names = (await disk.list()).filter((name) => firstOf(name) !== undefined).sort();
   const segments: Segment[] = [];
   let newest: ScannedSegment['header'] | undefined;
@@ -56,11 +59,12 @@ export async function recover(disk: SpoolDisk): Promise<Recovered> {
       damagedBytes += content.length - good;
       usedUpTo = Math.max(usedUpTo, first - 1 + records + Math.ceil((content.length - good) / FRAME_BYTES));
     }
-    if (!whole || records === 0) {
+    if (!whole || records === 0 || first + records <= floor) {
       await disk.remove(name);
       continue;
     }
-    if (good < content.length) await disk.truncate(name, good);
+    // Also where nothing is cut: what a killed process had written may not be on disk yet, and is relied on from here on.
+    if (good < content.length || names.indexOf(name) >= names.length - 2) await disk.truncate(name, good);
     newest = whole.header;
     segments.push({ name, first, last: first - 1 + records, bytes: good, syncedBytes: good, gaps });
   }

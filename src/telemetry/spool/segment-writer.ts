@@ -31,8 +31,8 @@ export interface SegmentWriterOptions {
   readonly segmentBytes: number;
   /** The first number to be appended. */
   readonly next: number;
-  /** A segment is full and on disk; the next has not begun. May append. */
-  readonly onSealed: () => void;
+  /** A segment is about to begin, and all others are on disk: room has to be made. May append. */
+  readonly beforeSegment: () => void;
 }
 
 /** The segment that is being written. */
@@ -97,9 +97,9 @@ export class SegmentWriter {
 
   /** Writes what waits, as far as one segment takes it. @returns whether more waits. */
   async writeSome(): Promise<boolean> {
-    const waiting = this.#unsynced.slice(this.#written - this.#synced);
-    if (waiting.length === 0) return false;
+    if (this.#written - this.#synced === this.#unsynced.length) return false;
     const { segment, file, seed } = this.#current ?? (await this.#begin());
+    const waiting = this.#unsynced.slice(this.#written - this.#synced);
     const frames: Buffer[] = [];
     let size = segment.bytes;
     for (const record of waiting) {
@@ -108,7 +108,8 @@ export class SegmentWriter {
       frames.push(encodeRecord(record, seed));
     }
     if (frames.length === 0) {
-      await this.#seal();
+      await this.sync();
+      await this.close();
       return true;
     }
     const bytes = Buffer.concat(frames);
@@ -191,6 +192,7 @@ export class SegmentWriter {
   }
 
   async #begin(): Promise<Current> {
+    this.#options.beforeSegment();
     const first = this.#written + 1;
     const name = segmentName(first);
     const { bytes, seed } = encodeHeader({ ...this.#options.header, first });
@@ -201,11 +203,5 @@ export class SegmentWriter {
     this.segments.push(segment);
     await file.append(bytes);
     return current;
-  }
-
-  async #seal(): Promise<void> {
-    await this.sync();
-    await this.close();
-    this.#options.onSealed();
   }
 }

@@ -19,7 +19,7 @@ import type { SpoolStatus } from './contracts.ts';
 import { type Cursor, readCursor, writeCursor } from './cursor.ts';
 import { Delivery } from './delivery.ts';
 import type { SpoolDisk } from './disk.ts';
-import { gapOfEvicted, takeOldest } from './eviction.ts';
+import { gapOfLoss, takeOldest } from './eviction.ts';
 import { type Gap, gapPayload, isNewLoss, newlyLost } from './gap.ts';
 import { openingOf } from './opening.ts';
 import { recover, type Segment } from './recovery.ts';
@@ -90,7 +90,7 @@ export class Spool {
   /** Recovers what is there. @throws what the disk throws. */
   async start(): Promise<void> {
     const { cursor, damaged } = await readCursor(this.#disk);
-    const found = await recover(this.#disk);
+    const found = await recover(this.#disk, cursor?.floor ?? 1);
     const { bootId, newId } = this.#options;
     const opening = openingOf(found, cursor, { bootId, cursorDamaged: damaged });
     this.#id = opening.spoolId ?? newId();
@@ -108,7 +108,7 @@ export class Spool {
       header: { spoolId: this.#id, bootId },
       segmentBytes: this.#segmentBytes,
       next: opening.next,
-      onSealed: () => this.#evict(),
+      beforeSegment: () => this.#evict(),
     });
     // Before anything is sent: the clean end of the last run holds no more.
     await this.#saveCursor(false);
@@ -136,7 +136,8 @@ export class Spool {
       await this.#writeOut();
       await this.#sync();
       const now = this.#options.clock.monotonicMicros();
-      if (this.#cursorDirty && now - this.#cursorAt >= CURSOR_MICROS) await this.#saveCursor(false);
+      if (this.#cursorDirty && this.#doomed.length === 0 && now - this.#cursorAt >= CURSOR_MICROS)
+        await this.#saveCursor(false);
     });
   }
 
@@ -149,7 +150,8 @@ export class Spool {
     await this.#queue(async () => {
       const clean = this.#writer.synced === this.#next - 1;
       await this.#writer.close();
-      await this.#saveCursor(clean);
+      // While an eviction is not told on disk, the cursor must not know of it.
+      if (this.#doomed.length === 0) await this.#saveCursor(clean);
     });
   }
 
@@ -206,7 +208,8 @@ export class Spool {
       if (damagedAt !== undefined) this.#giveUp(segment, Math.max(damagedAt, first));
       return records;
     } catch (error) {
-      this.#report(error);
+      if (errorCode(error) === 'EIO') this.#giveUp(segment, first);
+      else this.#report(error);
       return [];
     }
   }
@@ -281,8 +284,10 @@ export class Spool {
       this.#options.onAcknowledged?.(synced);
     }
     if (this.#doomed.length > 0 && synced >= this.#doomedUntil) {
+      // First the numbers of what goes, which must never be given out again.
       await this.#saveCursor(false);
-      for (const { name } of this.#doomed.splice(0)) await this.#disk.remove(name);
+      for (const { name } of this.#doomed) await this.#disk.remove(name);
+      this.#doomed = [];
     }
   }
 
@@ -290,7 +295,7 @@ export class Spool {
   #evict(): void {
     const evicted = takeOldest(this.#writer.segments, this.#options.capBytes - 3 * this.#segmentBytes);
     if (evicted.length === 0) return;
-    const gap = gapOfEvicted(evicted, this.#delivery);
+    const gap = gapOfLoss('cap', evicted, this.#delivery);
     this.#delivery.delivered.add(1, evicted.at(-1)!.last);
     this.#doomed.push(...evicted);
     if (gap) this.#tell(gap);
@@ -299,25 +304,26 @@ export class Spool {
 
   /** From here on a segment can no longer be read. */
   #giveUp(segment: Segment, from: number): void {
-    const records = segment.last - from + 1 - segment.gaps.filter(({ seq }) => seq >= from).length;
-    this.#tell({ cause: 'damage', from, to: segment.last, records, unsent: records });
-    this.#delivery.delivered.add(from, segment.last);
+    const { last } = segment;
+    const loss = { first: from, last, gaps: segment.gaps.filter(({ seq }) => seq >= from) };
+    const gap = gapOfLoss('damage', [loss], this.#delivery);
+    // A sink that asks again is told again what it was told, by the record that told it.
+    if (gap && this.#writer.tellersOf(gap.from, gap.to).every((seq) => seq >= from && seq <= last)) this.#tell(gap);
+    this.#delivery.delivered.add(from, last);
   }
 
   async #removeConfirmed(): Promise<void> {
     await this.#writeOut();
     await this.#sync();
-    const passed = this.#writer.takeSealedUpTo(this.#delivery.watermark);
-    if (passed.length === 0) return;
-    // The numbers of what goes must never be given out again.
-    await this.#saveCursor(false);
-    for (const { name } of passed) await this.#disk.remove(name);
+    this.#doomed.push(...this.#writer.takeSealedUpTo(this.#delivery.watermark));
+    await this.#sync();
   }
 
   async #saveCursor(clean: boolean): Promise<void> {
     const cursor: Cursor = {
       spoolId: this.#id,
       next: this.#next,
+      floor: this.#writer.segments[0]?.first ?? this.#next,
       clean,
       watermark: this.#delivery.watermark,
       hasSink: this.#delivery.hasSink,

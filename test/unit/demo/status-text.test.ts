@@ -31,3 +31,12 @@ test('status leaves out whose agent has ended or does not say', () => {
   assert.equal(stalls({ a: told('a', 'polling'), b: 'gone', c: told('c') }), 'PSI is polled (a)');
   assert.equal(stalls({}), 'no agent to sense them');
 });
+
+test('status shows what spools hold and have lost, and nothing of them where there are none', () => {
+  const spool = { unsent: 12, unconfirmed: 40, bytes: 3 * MIB, cap_bytes: 64 * MIB, dropped: 7, gaps: 1, refused: 0 };
+  const domains = { a: { ...told('a'), telemetry: { spool } }, b: told('b'), c: 'gone' };
+  const text = statusText('/run', { ...backend, spool: { ...spool, refused: 2, problem: '/spool: EIO' } }, domains);
+  assert.match(text, /^a +12 unsent, 40 unconfirmed, 3 MiB of 64 MiB, 7 dropped in 1 gap$/m);
+  assert.match(text, /^back end +12 unsent, .*, 7 dropped in 1 gap, 2 not taken, \/spool: EIO$/m);
+  assert.doesNotMatch(statusText('/run', backend, { b: told('b') }), /spool/);
+});

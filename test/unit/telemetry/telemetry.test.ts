@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -88,4 +88,22 @@ test('a log folder and a password that cannot be read are each said, with the ke
   assert.equal(problems.length, 2);
   assert.match(problems[0] ?? '', /log_dir/);
   assert.match(problems[1] ?? '', /ENOENT[\s\S]*mqtt\.password_file/);
+});
+
+test('with a spool, what was reported with the broker away is there for the next start, and is shown', async (t) => {
+  const dir = join(await folderFor(t), 'spool');
+  const input = { mqtt: { url: 'mqtt://127.0.0.1:1' }, spool: { dir } };
+  const first = telemetry(t, input);
+  const reporter = await first.telemetry.start();
+  reporter.mark('command', 'kept');
+  await first.telemetry.stop();
+  const second = telemetry(t, input);
+  await second.telemetry.start();
+  const { spool } = second.telemetry.status();
+  assert.deepEqual([spool?.unsent, spool?.unconfirmed, spool?.dropped, spool?.gaps], [1, 1, 0, 0]);
+  assert.deepEqual(await readdir(dir), ['cluster'], 'each domain has a folder of its own');
+  const third = telemetry(t, input);
+  await third.telemetry.start();
+  assert.match(third.problems.join(), /another process has it open/);
+  assert.equal(third.telemetry.status().uplink?.state, 'connecting', 'the uplink runs without');
 });

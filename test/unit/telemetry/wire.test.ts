@@ -178,7 +178,7 @@ test('JSON Schema is exported for every report and for commands', () => {
     string,
     { properties: Record<string, { description?: string }>; required: string[] }
   >;
-  assert.deepEqual(Object.keys(schemas), [...REPORTS, 'cmd']);
+  assert.deepEqual(Object.keys(schemas), [...REPORTS, 'cmd', 'sink/watermark']);
   assert.ok(schemas['event/burst']?.required.includes('requested_bytes'));
   assert.match(schemas['tele/mem']?.properties.mono_ns?.description ?? '', /decimal digits/);
 });

@@ -19,7 +19,16 @@ export class FaultyDisk implements SpoolDisk {
   fault: (step: 'append' | 'sync' | 'create' | 'truncate' | 'remove' | 'replace' | 'read') => string | undefined = () =>
     undefined;
   syncs = 0;
+  /** As cheap cards do: says that it has synced. */
+  lies = false;
   mostBytes = 0;
+
+  /** The same files on a disk of their own. */
+  clone(): FaultyDisk {
+    const other = new FaultyDisk();
+    for (const [name, { bytes, synced }] of this.files) other.files.set(name, { bytes: Buffer.from(bytes), synced });
+    return other;
+  }
 
   async list(): Promise<string[]> {
     return [...this.files.keys()];
@@ -50,7 +59,7 @@ export class FaultyDisk implements SpoolDisk {
       sync: async () => {
         this.#mayFail('sync');
         this.syncs++;
-        file.synced = file.bytes.length;
+        if (!this.lies) file.synced = file.bytes.length;
       },
       close: async () => {},
     };
