@@ -1,6 +1,5 @@
-/** Reads a drive log back (burst-log.ts writes it). */
-import { createReadStream } from 'node:fs';
-import { createInterface } from 'node:readline';
+/** Reads an agent's drive log back (burst-log.ts writes it): a drive of one domain. */
+import { driveLines } from './drive/read.ts';
 import type { FlowReport } from './reporter.ts';
 import type { ReportPayload } from './schema.ts';
 import { checkReport } from './wire-read.ts';
@@ -14,29 +13,21 @@ export type LogLine =
   | Entry
   | { readonly ok: false; readonly line: number; readonly torn: boolean; readonly reason: string };
 
-const FLOW_REPORTS: readonly FlowReport[] = ['tele/mem', 'tele/psi', 'tele/alloc', 'event/burst', 'event/mark'];
+const FLOW_REPORTS: readonly string[] = ['tele/mem', 'tele/psi', 'tele/alloc', 'event/burst', 'event/mark'];
 
 /** Reads a log line by line, damaged ones included. @throws what opening the file throws. */
 export async function* readBurstLog(path: string): AsyncGenerator<LogLine> {
   let line = 0;
-  for await (const text of createInterface({ input: createReadStream(path), crlfDelay: Number.POSITIVE_INFINITY })) {
+  for await (const found of driveLines(path)) {
     line++;
-    if (text !== '') yield readLine(text, line);
+    if (found.kind === 'bad') yield { ok: false, line, torn: found.torn, reason: found.reason };
+    else if (found.kind !== 'message' || !FLOW_REPORTS.includes(found.message.report)) {
+      yield { ok: false, line, torn: false, reason: 'no report that is known here' };
+    } else {
+      const { report, domain, payload } = found.message;
+      const checked = checkReport(report, payload);
+      if (!checked.ok) yield { ok: false, line, torn: false, reason: checked.reason };
+      else yield { ok: true, report, domain, payload: checked.payload } as LogLine;
+    }
   }
-}
-
-function readLine(text: string, line: number): LogLine {
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch {
-    return { ok: false, line, torn: true, reason: 'not a whole line' };
-  }
-  const { report, domain, ...payload } = (value ?? {}) as { report?: FlowReport; domain?: unknown };
-  if (!FLOW_REPORTS.includes(report as FlowReport) || typeof domain !== 'string') {
-    return { ok: false, line, torn: false, reason: 'names no report that is known, or no domain' };
-  }
-  const checked = checkReport(report as FlowReport, report === 'event/burst' ? { ...payload, domain } : payload);
-  if (!checked.ok) return { ok: false, line, torn: false, reason: checked.reason };
-  return { ok: true, report, domain, payload: checked.payload } as LogLine;
 }
