@@ -7,14 +7,13 @@ import os from 'node:os';
 import path from 'node:path';
 import { text } from 'node:stream/consumers';
 import { after, before, test } from 'node:test';
-import { fileURLToPath } from 'node:url';
 import { RunFiles } from '../../src/coordination/run-files.ts';
 import { askBackend, askDomain } from '../../src/demo/backend-status.ts';
 import { connect } from '../../src/index.ts';
 import { MIB } from '../../src/units.ts';
+import { MAIN } from '../command-line.ts';
 import { freePort, Mosquitto, mosquitto } from '../contract/brokers.ts';
 
-const MAIN = fileURLToPath(new URL(`../../src/main${path.extname(fileURLToPath(import.meta.url))}`, import.meta.url));
 const base = fs.existsSync('/dev/shm') ? '/dev/shm' : os.tmpdir();
 const folder = fs.mkdtempSync(path.join(base, 'memtide-remote-'));
 const here = new RunFiles(path.join(folder, 'here'));
