@@ -19,6 +19,7 @@ import { PlaneConstructs, type PlaneScheduling } from './plane-constructs.ts';
 import {
   PLANE_CONTROL,
   PLANE_FIGURES,
+  PLANE_THREAD_NAME,
   type PlaneCommand,
   type PlaneData,
   type PlaneMessage,
@@ -264,6 +265,11 @@ function schedule(scheduling: PlaneScheduling): void {
   parentPort?.postMessage(message);
 }
 
+try {
+  fs.writeFileSync('/proc/thread-self/comm', PLANE_THREAD_NAME);
+} catch {
+  // A sandbox may hide /proc; the thread has Node's name then.
+}
 await collectGarbage(); // The last turn of the event loop, and before the thread is urgent.
 loop.publish();
 schedule(start.scheduling);

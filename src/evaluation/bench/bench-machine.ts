@@ -3,7 +3,7 @@ import { setTimeout as wait } from 'node:timers/promises';
 import { type Connection, openConnection } from '../../client/connection.ts';
 import type { ArenaFacts } from '../../coordination/backend-arena.ts';
 import type { ConstructReport, PlaneScheduling } from '../../coordination/plane-constructs.ts';
-import type { PlaneFigure } from '../../coordination/plane-thread.ts';
+import { PLANE_THREAD_NAME, type PlaneFigure } from '../../coordination/plane-thread.ts';
 import { RunFiles } from '../../coordination/run-files.ts';
 import type { HugePages } from '../../platforms/arena/arena-file.ts';
 import type { Bytes } from '../../units.ts';
@@ -11,6 +11,7 @@ import type { HostStart } from './bench-host.ts';
 import { BenchChild } from './child.ts';
 import { processCpuMicros } from './cpu-time.ts';
 import { CHUNK_BYTES } from './plan.ts';
+import { ThreadPlace } from './thread-place.ts';
 
 /** Names of the three domains: two that trade memory, and one that only shakes hands. */
 const RECIPIENT = 'recipient';
@@ -32,6 +33,7 @@ export class BenchMachine {
   #recipient!: BenchChild;
   #donorFront!: BenchChild;
   #donor!: BenchChild;
+  #scrubber!: ThreadPlace;
   app!: Connection;
   arena!: ArenaFacts;
   connectMicros = 0;
@@ -88,6 +90,7 @@ export class BenchMachine {
       },
     });
     this.#recipient = await this.#front(RECIPIENT);
+    this.#scrubber = new ThreadPlace(this.#recipient.pid, PLANE_THREAD_NAME);
     this.#donorFront = await this.#front(DONOR);
     const files = new RunFiles(this.runDir);
     this.#donor = new BenchChild('donor-app', 'donor');
@@ -140,6 +143,11 @@ export class BenchMachine {
   /** CPU time that front end and back end have used, all their threads, in microseconds. */
   backgroundCpuMicros(): number {
     return processCpuMicros(this.#recipient.pid) + processCpuMicros(this.#backend.pid);
+  }
+
+  /** The CPU that the recipient's memory was scrubbed on last. */
+  scrubberCpu(): number | undefined {
+    return this.#scrubber.cpu();
   }
 
   /** The front end's running figures, when they are up to date. */
