@@ -95,5 +95,5 @@ export function roundsFor(byteLength: number, quick: boolean): Rounds {
     return quick ? { all: byteLength <= MIB ? 200 : 100, residentMore: 0 } : { all: 1000, residentMore: 0 };
   if (byteLength <= 16 * MIB) return quick ? { all: 40, residentMore: 60 } : { all: 200, residentMore: 300 };
   if (byteLength <= 64 * MIB) return quick ? { all: 15, residentMore: 120 } : { all: 60, residentMore: 300 };
-  return quick ? { all: 7, residentMore: 20 } : { all: 20, residentMore: 200 };
+  return quick ? { all: 7, residentMore: 20 } : { all: 20, residentMore: 1000 };
 }
