@@ -76,10 +76,10 @@ export interface PlaneData {
   readonly violations: SharedArrayBuffer;
 }
 
-/** `resized` counts the commands of `RESIZES` that are done and published. */
 /** In `top -H`, and in /proc/PID/task/TID/comm, which holds 15 characters. */
 export const PLANE_THREAD_NAME = 'memtide-plane';
 
+/** `resized` counts the commands of `RESIZES` that are done and published. */
 export const PLANE_CONTROL = { stop: 0, commands: 1, ready: 2, resized: 3 } as const;
 
 /** Commands after which the arena has more memory, or less. */
