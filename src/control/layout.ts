@@ -60,6 +60,8 @@ export const FRONT = {
   heartbeat: 17,
   /** Chunks that the front end wants to hold as reserve. */
   reserveTarget: 18,
+  /** Chunks that the back end is still to get: as long as there are any, released memory is not the domain's to claim. */
+  owedChunks: 19,
 } as const;
 
 /** Word offsets of the back end's line. */
@@ -96,7 +98,7 @@ export const SESSION = {
   pid: 1,
   /**
    * Written by the application, in this order; `requestSeq` last. A request for 0 chunks asks only for what the domain
-   * has itself to be scrubbed.
+   * has itself to be scrubbed, and withdraws the one before it.
    */
   requestChunks: 2,
   requestDeadlineMicros: 3,

@@ -323,11 +323,10 @@ export class BlockTable {
     return taken;
   }
 
-  /** Whether nobody holds a block of this split chunk, as its words say now. */
+  /** Whether no session holds a block of this split chunk, as its words say now; the front end may be scrubbing some. */
   isIdle(chunk: number): boolean {
     for (let block = 0; block < this.perChunk; block++) {
-      const word = this.peek(chunk, block);
-      if (word !== BLOCK.free && word !== BLOCK.dirty) return false;
+      if (this.peek(chunk, block) > BLOCK.scrubbing) return false;
     }
     return true;
   }

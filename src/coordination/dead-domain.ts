@@ -43,6 +43,7 @@ export function collectLeft(domain: LeftDomain): number | 'alive' {
   try {
     if (!tryLockByte(fd, AGENT_LOCK_BYTE)) return 'alive';
     Atomics.store(file.words, FRONT.reserveTarget, 0);
+    Atomics.store(file.words, FRONT.owedChunks, 0);
     const keeper = new ChunkKeeper(file, geometry, memory, { owners: domain.owners, pair: domain.pair });
     keeper.takeUp();
     keeper.mend();

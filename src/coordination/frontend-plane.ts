@@ -140,6 +140,7 @@ export class FrontendPlane {
     this.#released = true;
     this.#lookAtReserve = true;
     this.stats.violations += this.#keeper.mend();
+    Atomics.store(this.#words, FRONT.owedChunks, this.#owed);
     if (!this.#toBack.heal()) this.stats.violations++;
     if (!this.#fromBack.heal()) this.stats.violations++;
     const { ledger } = this.#keeper;
@@ -168,6 +169,7 @@ export class FrontendPlane {
     this.#refillAsked = false;
     this.#lookAtReserve = true;
     this.#owed = 0;
+    Atomics.store(this.#words, FRONT.owedChunks, 0);
     this.#cancelReclaims();
     for (let session = 1; session < SESSION_SLOTS; session++) {
       if (Atomics.load(this.#words, slotOf(session) + SESSION.state) !== SESSION_ACTIVE) continue;
@@ -190,8 +192,9 @@ export class FrontendPlane {
     // In split mode what was released serves requests by way of the back end only: so it goes there first.
     if (Atomics.load(this.#words, BACK.mode) === 1) this.#giveUpSurplus(STATE.dirty);
     if (chunks === 0) {
-      // The domain has enough, but not scrubbed: one chunk more of it is, now.
+      // The domain has enough, but not scrubbed: one chunk more of it is, now. Nobody waits for promises any more.
       this.#lastRequest[session] = seq;
+      this.#keeper.dropPromises(session);
       this.stats.scrubbedBytes += this.#keeper.scrub(this.#keeper.ledger.chunkBytes);
       this.#respond(session, seq, 0, GIVEN.ok, 0, 0);
       return;
@@ -261,6 +264,7 @@ export class FrontendPlane {
     const until = this.#owed > 0 ? Math.max(this.#instants[OWED_UNTIL]!, untilMicros) : untilMicros;
     this.#instants[OWED_UNTIL] = until;
     this.#owed = Math.min(this.#owed + chunks, this.#keeper.ledger.chunkCount);
+    Atomics.store(this.#words, FRONT.owedChunks, this.#owed);
     this.#payDebt(now);
     this.#askHolders();
   }
@@ -272,6 +276,7 @@ export class FrontendPlane {
       this.#owed = 0; // the back end no longer waits; it has noted the miss by its own clock
       this.#cancelReclaims();
     }
+    Atomics.store(this.#words, FRONT.owedChunks, this.#owed);
   }
 
   /**

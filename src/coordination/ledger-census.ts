@@ -38,7 +38,9 @@ export class LedgerCensus {
       const state = stateOf(pair.ledger.peek(chunk));
       const at = id * STATES + state;
       counts[at] = counts[at]! + 1;
-      if (state === STATE.split && pair.blocks?.isIdle(chunk)) this.#idleSplits[id] = this.#idleSplits[id]! + 1;
+      // One that is being put together is met for a moment only, and is whole, or split as before, when it is asked for.
+      const split = state === STATE.split || state === STATE.merging;
+      if (split && pair.blocks?.isIdle(chunk)) this.#idleSplits[id] = this.#idleSplits[id]! + 1;
     }
   }
 

@@ -118,9 +118,7 @@ export class RequestServer {
     if (session < 1 || session >= SESSION_SLOTS || chunks < 1 || chunks > this.#books.chunkCount) {
       return false;
     }
-    // What the application does not ask any more: it has given up, or the request was overtaken on another way.
-    const asked = SESSIONS + session * SESSION_WORDS + SESSION.requestSeq;
-    if (requestId !== Atomics.load(pair.words, asked)) return true;
+    if (!isAsked(pair, session, requestId)) return true;
     if (pair.answers.tellAgain(requestId, session)) {
       this.#effects.ringFront(id);
       return true;
@@ -257,13 +255,18 @@ export class RequestServer {
 
   #finishIfDone(slot: number, now: number): void {
     const requests = this.#table;
+    const id = requests.pair[slot]!;
+    const session = requests.session[slot]!;
+    if (!isAsked(this.#pairs[id]!, session, requests.id[slot]!)) {
+      this.#takePromisesBack(slot);
+      requests.remove(slot);
+      return;
+    }
     const overdue = now > requests.deadlineMicros[slot]!;
     if (overdue && requests.missing(slot) > 0) this.#giveWhatIsFree(slot);
     const missing = requests.missing(slot);
     const hopeless = missing > 0 && requests.awaited[slot] === 0;
     if (missing > 0 && !hopeless && !overdue) return;
-    const id = requests.pair[slot]!;
-    const session = requests.session[slot]!;
     const status = missing === 0 ? GIVEN.ok : hopeless ? GIVEN.empty : GIVEN.deadline;
     if (missing > 0) this.#takePromisesBack(slot);
     const elapsed = this.#effects.clock.monotonicMicros() - requests.startMicros[slot]!;
@@ -294,4 +297,9 @@ export class RequestServer {
     this.#effects.ringFront(id);
     return told;
   }
+}
+
+/** Whether the application still asks this: it may have given up, or have found the memory in another way. */
+function isAsked(pair: ServedPair, session: number, requestId: number): boolean {
+  return requestId === Atomics.load(pair.words, SESSIONS + session * SESSION_WORDS + SESSION.requestSeq);
 }

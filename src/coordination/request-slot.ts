@@ -17,7 +17,7 @@ export interface Answer {
 const ANSWER_GRACE_MILLIS = 250;
 /** How often a waiter looks by itself: a wake-up may be lost, and memory may come in another way. */
 const LOOK_MILLIS = 20;
-/** Stands for an answer that nobody waits for any more; when it comes, the front end keeps what it brings. */
+/** Stands for the answer to a request that was withdrawn. */
 const ANOTHER_WAY: Answer = { status: GIVEN.ok, decideMicros: 0, releaseMicros: 0 };
 
 /**
@@ -59,7 +59,7 @@ export class RequestSlot {
     while (seen !== seq && monotonicMicros() < giveUp) {
       futexWait(this.#address + at * 4, seen, timespecOf(LOOK_MILLIS));
       seen = Atomics.load(this.#words, at);
-      if (seen !== seq && chunks > 0 && enough()) return ANOTHER_WAY;
+      if (seen !== seq && chunks > 0 && enough()) return this.#withdraw();
     }
     return this.#take(seq);
   }
@@ -79,7 +79,7 @@ export class RequestSlot {
       };
       const timer = setTimeout(() => finish(this.#take(seq)), deadlineMillis + ANSWER_GRACE_MILLIS);
       const looking = setInterval(() => {
-        if (chunks > 0 && enough()) finish(ANOTHER_WAY);
+        if (chunks > 0 && enough()) finish(this.#withdraw());
       }, LOOK_MILLIS);
       this.#abandon = () => finish(undefined);
       this.#wake = () => {
@@ -117,6 +117,12 @@ export class RequestSlot {
     Atomics.store(words, this.#at + SESSION.requestSeq, seq);
     this.#ring();
     return seq;
+  }
+
+  /** Asks for nothing instead: what was promised so far would be kept from everybody until the deadline otherwise. */
+  #withdraw(): Answer {
+    this.#post(0, 0, WAITS_NOT);
+    return ANOTHER_WAY;
   }
 
   #take(seq: number): Answer | undefined {

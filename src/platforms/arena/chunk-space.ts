@@ -1,5 +1,15 @@
 import type { ControlFile } from '../../control/contracts.ts';
-import { BACK, BLOCK, type Geometry, SESSION, SESSION_WORDS, SESSIONS, STATE, stateOf } from '../../control/layout.ts';
+import {
+  BACK,
+  BLOCK,
+  FRONT,
+  type Geometry,
+  SESSION,
+  SESSION_WORDS,
+  SESSIONS,
+  STATE,
+  stateOf,
+} from '../../control/layout.ts';
 import { BlockTable, Claimer, type Grants, Ledger } from '../../control/ledger.ts';
 import type { Claimed, Extent, LeaseHolder, ScatteredPieces } from '../contracts.ts';
 import type { ScrubbedMemory } from './chunk-keeper.ts';
@@ -149,8 +159,9 @@ export class ChunkSpace implements LeaseHolder {
 
   #claimPieces(bytes: number, blocks: number, revocable: boolean): Claimed | undefined {
     this.#idle.look(this.#session);
-    // In split mode what is released belongs to the back end.
-    const releasedChunks = Atomics.load(this.#words, BACK.mode) === 0;
+    // In split mode what is released belongs to the back end, and to whoever waits there while the domain owes memory.
+    const releasedChunks =
+      Atomics.load(this.#words, BACK.mode) === 0 && Atomics.load(this.#words, FRONT.owedChunks) <= 0;
     const pieces = this.#pieces.take(blocks, revocable, releasedChunks, this.#idle);
     return pieces && this.#claimedPieces(bytes, blocks, pieces);
   }

@@ -51,6 +51,7 @@ test('the byte map is the one that is drawn in layout.ts', () => {
     {
       ...{ magic: 0, version: 4, byteLength: 8, chunkCount: 12, chunkShift: 16, blockShift: 20, sessionSlots: 24 },
       ...{ domainId: 28, arenaId: 32, incarnation: 128, heartbeat: 132, reserveTarget: 72 },
+      ...{ owedChunks: 76 },
       ...{ mode: 136, ceilingChunks: 140, floorChunks: 144, 'front bell': 192, 'back bell': 256 },
       ...{ 'F→B head': 320, 'F→B tail': 384, 'B→F head': 448, 'B→F tail': 512, ping: 576 },
       ...{ 'F→B ring': 4096, 'B→F ring': 8192, sessions: 12288, ledger: 20480, blocks: 23040 },

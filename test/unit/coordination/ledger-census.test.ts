@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { controlFileInMemory } from '../../../src/control/control-file.ts';
-import { type Geometry, STATE, wordOf } from '../../../src/control/layout.ts';
-import { Ledger } from '../../../src/control/ledger.ts';
+import { BLOCK, type Geometry, STATE, wordOf } from '../../../src/control/layout.ts';
+import { BlockTable, Ledger } from '../../../src/control/ledger.ts';
 import { ChunkBooks } from '../../../src/coordination/chunk-books.ts';
 import { offerFree, withdrawFromOthers } from '../../../src/coordination/chunk-offers.ts';
 import { LedgerCensus } from '../../../src/coordination/ledger-census.ts';
@@ -39,6 +39,26 @@ test('what a pair says of chunks that are not its own does not count', () => {
   census.take();
   assert.equal(census.of(1, STATE.reserved), 2);
   assert.equal(census.of(0, STATE.offered), 2);
+});
+
+test('a split chunk that no session holds a part of is idle, also while its front end is at work on it', () => {
+  const { books, pairs } = machine([3]);
+  const file = controlFileInMemory(GEOMETRY, 0);
+  const ledger = new Ledger(file, GEOMETRY);
+  const blocks = new BlockTable(file, GEOMETRY);
+  const census = new LedgerCensus(books, [{ ledger, blocks }, ...pairs.slice(1)]);
+  const idleWith = (state: number, words: readonly number[]): number => {
+    ledger.set(0, wordOf(state));
+    for (const [block, word] of words.entries()) blocks.set(0, block, word);
+    census.take();
+    return census.idle(0);
+  };
+  const { none, free, dirty, scrubbing } = BLOCK;
+  assert.equal(idleWith(STATE.split, [free, dirty, dirty, free]), 1);
+  assert.equal(idleWith(STATE.split, [free, scrubbing, dirty, free]), 1);
+  assert.equal(idleWith(STATE.merging, [none, none, free, free]), 1);
+  assert.equal(idleWith(STATE.merging, [none, none, BLOCK.sessionBase + 1, free]), 0);
+  assert.equal(idleWith(STATE.split, [free, BLOCK.sessionBase + 1, dirty, free]), 0);
 });
 
 test('a second census begins from nothing', () => {

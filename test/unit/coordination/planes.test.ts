@@ -223,6 +223,54 @@ test('a new request of a session takes the place of the one that it has given up
   machine.check();
 });
 
+test('what was promised to a request that is withdrawn is free at once', () => {
+  const { machine, asker, donor } = machineWithDonor(4, 6);
+  donor.yields = false;
+  asker.request(4, 10_000_000);
+  machine.settle();
+  assert.equal(machine.count(0, STATE.promised), 2);
+  asker.request(0, 0);
+  machine.settle();
+  assert.equal(machine.count(0, STATE.promised), 0);
+  const other = machine.domains[1]!.connect(2);
+  other.request(2, 1000);
+  machine.settle();
+  assert.equal(other.answer, GIVEN.ok);
+  machine.check();
+});
+
+test('a request that was answered as it was withdrawn leaves its memory to the whole domain', () => {
+  const { machine, asker } = machineWithDonor(0, 4);
+  const [domain] = machine.domains;
+  asker.request(3, 10_000_000);
+  domain!.plane.poll(domain!.bell);
+  machine.back.poll(machine.backBell);
+  asker.request(0, 0);
+  machine.settle();
+  assert.equal(machine.count(0, STATE.promised), 0);
+  machine.check();
+});
+
+test('an application does not take what its domain releases for a peer', () => {
+  const { machine, asker, donor } = machineWithDonor(4);
+  donor.yields = false;
+  asker.request(3, 10_000);
+  machine.settle();
+  assert.equal(asker.answer, undefined);
+  const neighbour = machine.domains[1]!.connect(2);
+  machine.domains[1]!.stopped = true;
+  donor.release();
+  assert.equal(neighbour.claim(CHUNK_BYTES), undefined, 'released, and owed');
+  donor.release();
+  donor.release();
+  machine.domains[1]!.stopped = false;
+  machine.settle();
+  assert.equal(asker.answer, GIVEN.ok);
+  donor.release();
+  assert.ok(neighbour.claim(CHUNK_BYTES), 'nothing is owed any more');
+  machine.check();
+});
+
 test('what is promised and never claimed becomes memory of the whole domain', () => {
   const { machine, asker } = machineWithDonor(0, 4);
   const other = machine.domains[0]!.connect(2);

@@ -17,12 +17,15 @@ function slotOfNobody(): { readonly slot: RequestSlot; readonly words: Int32Arra
 }
 
 test('a request whose memory has come in another way waits for its donor no longer', async () => {
-  const { slot, rings } = slotOfNobody();
+  const { slot, words, rings } = slotOfNobody();
   let looks = 0;
   const answer = await slot.ask(5, 60_000, () => ++looks === 3);
   assert.equal(answer?.status, GIVEN.ok);
   assert.equal(looks, 3);
-  assert.equal(rings(), 1, 'and was asked once');
+  const at = SESSIONS + SESSION_NUMBER * SESSION_WORDS;
+  assert.equal(words[at + SESSION.requestChunks], 0, 'and is withdrawn');
+  assert.equal(words[at + SESSION.requestSeq], 2);
+  assert.equal(rings(), 2);
 });
 
 test('who only waits for scrubbing has enough already, and waits for the answer', async () => {
