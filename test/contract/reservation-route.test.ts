@@ -4,6 +4,7 @@
  */
 import assert from 'node:assert/strict';
 import { describe, it, type TestContext } from 'node:test';
+import { agentProcess, runs } from '../../src/platforms/budget/agent-process.ts';
 import { CgroupBudget } from '../../src/platforms/budget/cgroup-budget.ts';
 import { cgroupFiles } from '../../src/platforms/budget/cgroup-files.ts';
 import { findCgroupPlace } from '../../src/platforms/budget/cgroup-place.ts';
@@ -25,7 +26,9 @@ const IMPLEMENTATIONS: readonly Implementation[] = [
     name: place.ok ? `cgroup v${place.version}` : 'cgroup',
     open: (options) => {
       assert.ok(place.ok);
-      return CgroupBudget.open(options, place, cgroupFiles, process.pid);
+      return CgroupBudget.open(options, place, cgroupFiles, agentProcess('/proc', process.pid)!, (agent) =>
+        runs('/proc', agent),
+      );
     },
     skip: place.ok ? false : `no cgroup can be made here: ${place.reason}`,
   },

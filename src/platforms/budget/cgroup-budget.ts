@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { errorCode, errorMessage, MemtideError } from '../../errors.ts';
 import { type Bytes, bytes, formatBytes, MIB } from '../../units.ts';
 import type { MoveResult, ReservationLimits } from '../contracts.ts';
+import { type AgentProcess, cgroupName, ownerOf } from './agent-process.ts';
 import type { CgroupFiles } from './cgroup-files.ts';
 import { AGENT_LEAF, type CgroupPlace } from './cgroup-place.ts';
 import { CGROUP_V1, CGROUP_V2, type CgroupVersion } from './cgroup-version.ts';
@@ -28,23 +29,31 @@ export class CgroupBudget implements ProcessBudget {
   readonly #version: CgroupVersion;
   readonly #pid: number;
 
-  private constructor(options: BudgetOptions, place: Place, files: CgroupFiles, pid: number) {
+  private constructor(options: BudgetOptions, place: Place, files: CgroupFiles, agent: AgentProcess) {
     this.limits = { floor: options.floor, ceiling: options.ceiling };
-    this.directory = join(place.parent, `memtide-${options.name}-${pid}`);
+    this.directory = join(place.parent, cgroupName(options.name, agent));
     this.#files = files;
     this.#place = place;
     this.#version = place.version === 2 ? CGROUP_V2 : CGROUP_V1;
-    this.#pid = pid;
+    this.#pid = agent.pid;
   }
 
   /**
-   * Makes the domain's cgroup and sets its limit.
-   * @param pid of this process. @throws MemtideError when the kernel refuses; nothing is left behind then.
+   * Makes the domain's cgroup and sets its limit. What agents that were killed have left behind goes.
+   * @param agent this process. @param runs whether an agent still does.
+   * @throws MemtideError when the kernel refuses; nothing is left behind then.
    */
-  static open(options: BudgetOptions, place: Place, files: CgroupFiles, pid: number): CgroupBudget {
-    const budget = new CgroupBudget(options, place, files, pid);
+  static open(
+    options: BudgetOptions,
+    place: Place,
+    files: CgroupFiles,
+    agent: AgentProcess,
+    runs: (agent: AgentProcess) => boolean,
+  ): CgroupBudget {
+    const budget = new CgroupBudget(options, place, files, agent);
     let made = false;
     try {
+      budget.#removeOrphans(runs);
       if (place.mustDelegate) budget.#delegate();
       files.makeDirectory(budget.directory);
       made = true;
@@ -60,6 +69,19 @@ export class CgroupBudget implements ProcessBudget {
       });
     }
     return budget;
+  }
+
+  #removeOrphans(runs: (agent: AgentProcess) => boolean): void {
+    const { parent } = this.#place;
+    for (const name of this.#files.children(parent)) {
+      const owner = ownerOf(name);
+      if (!owner || runs(owner)) continue;
+      try {
+        this.#files.removeDirectory(join(parent, name));
+      } catch {
+        // Its programs live on, under the limit that it has: the last of them leaves it empty.
+      }
+    }
   }
 
   get enforcedBy(): string {

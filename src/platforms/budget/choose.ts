@@ -1,6 +1,7 @@
 /** Which of the two enforces a domain's budget here: a cgroup where there is one to be had, else RLIMIT_DATA. */
 import { EXIT, MemtideError } from '../../errors.ts';
 import { formatBytes } from '../../units.ts';
+import { agentProcess, runs } from './agent-process.ts';
 import { CgroupBudget } from './cgroup-budget.ts';
 import { type CgroupFiles, cgroupFiles } from './cgroup-files.ts';
 import { findCgroupPlace } from './cgroup-place.ts';
@@ -31,7 +32,8 @@ export function chooseBudget(options: ChooseOptions): BudgetChoice {
   const place = findCgroupPlace(files, procRoot, pid);
   if (place.ok) {
     const reason = `a cgroup v${place.version} can be made in ${place.parent}`;
-    return { budget: CgroupBudget.open(options, place, files, pid), reason };
+    const agent = agentProcess(procRoot, pid) ?? { pid, startTicks: 0 };
+    return { budget: CgroupBudget.open(options, place, files, agent, (other) => runs(procRoot, other)), reason };
   }
   if (enforcement === 'cgroup') {
     throw new MemtideError({

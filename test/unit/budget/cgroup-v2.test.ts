@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { MemtideError } from '../../../src/errors.ts';
+import type { AgentProcess } from '../../../src/platforms/budget/agent-process.ts';
 import { CgroupBudget } from '../../../src/platforms/budget/cgroup-budget.ts';
 import { AGENT_LEAF, findCgroupPlace } from '../../../src/platforms/budget/cgroup-place.ts';
 import { highBelow } from '../../../src/platforms/budget/cgroup-version.ts';
@@ -10,11 +11,14 @@ import { CgroupV2Kernel, MOUNT, SCOPE } from './cgroup-v2-kernel.ts';
 const AGENT = 100;
 const MIB = mebibytes(1);
 
+const THIS = { pid: AGENT, startTicks: 5000 };
+const runs = (agent: AgentProcess): boolean => agent.pid === AGENT && agent.startTicks === THIS.startTicks;
+
 function open(kernel = new CgroupV2Kernel(AGENT), name = 'a'): { kernel: CgroupV2Kernel; budget: CgroupBudget } {
   const place = findCgroupPlace(kernel, '/proc', AGENT);
   assert.ok(place.ok, place.ok ? '' : place.reason);
   const options = { name, limit: mebibytes(256), floor: mebibytes(64), ceiling: mebibytes(512) };
-  return { kernel, budget: CgroupBudget.open(options, place, kernel, AGENT) };
+  return { kernel, budget: CgroupBudget.open(options, place, kernel, THIS, runs) };
 }
 
 /** A domain whose program uses `anonymous` MiB and has read files of `cache` MiB. */
@@ -31,7 +35,7 @@ function using(anonymous: number, cache = 0) {
 describe('a cgroup v2 budget', () => {
   it('lives below the agent, which moves into a leaf so that the controller can be handed down', () => {
     const { kernel, budget } = open();
-    assert.equal(budget.directory, `${SCOPE}/memtide-a-${AGENT}`);
+    assert.equal(budget.directory, `${SCOPE}/memtide-a-${AGENT}-5000`);
     assert.equal(kernel.homeOf(String(AGENT)), `${SCOPE}/${AGENT_LEAF}`);
     assert.equal(budget.state().limit, mebibytes(256));
   });
@@ -115,7 +119,7 @@ describe('a cgroup v2 budget', () => {
       if (path.endsWith('memory.max')) throw new Error('EINVAL');
     };
     const options = { name: 'a', limit: mebibytes(64), floor: mebibytes(64), ceiling: mebibytes(64) };
-    assert.throws(() => CgroupBudget.open(options, place, kernel, AGENT), MemtideError);
+    assert.throws(() => CgroupBudget.open(options, place, kernel, THIS, runs), MemtideError);
     assert.deepEqual(kernel.children(SCOPE), []);
     assert.equal(kernel.homeOf(String(AGENT)), SCOPE);
   });
@@ -124,6 +128,22 @@ describe('a cgroup v2 budget', () => {
     const { kernel, budget } = open();
     assert.throws(() => open(kernel), /EEXIST/);
     assert.equal(budget.state().limit, mebibytes(256));
+  });
+
+  it('removes what an agent that was killed has left, also one that had the same number', () => {
+    const { kernel, budget } = open();
+    kernel.makeDirectory(`${SCOPE}/memtide-a-${AGENT}-4000`);
+    kernel.makeDirectory(`${SCOPE}/memtide-old-77-12`);
+    kernel.at(`${SCOPE}/memtide-old-77-12`).processes.add('300');
+    kernel.makeDirectory(`${SCOPE}/somebody-else`);
+    const second = open(kernel, 'b').budget;
+    assert.deepEqual(
+      kernel.children(SCOPE).filter((name) => name !== AGENT_LEAF),
+      [budget.directory, `${SCOPE}/memtide-old-77-12`, `${SCOPE}/somebody-else`, second.directory].map((path) =>
+        path.slice(SCOPE.length + 1),
+      ),
+      'what still has programs stays',
+    );
   });
 
   it('says so when its directory was removed from outside', () => {
