@@ -99,6 +99,8 @@ class PlaneThread extends Thread {
   readonly #backend: Backend;
   plane: BackendPlane | undefined;
   resized = 0;
+  /** What happened before, this step can know of. */
+  stepBeganAt = 0;
   #beatAt = 0;
 
   constructor(backend: Backend) {
@@ -112,6 +114,7 @@ class PlaneThread extends Thread {
 
   override step(): void {
     const { world } = this.#backend;
+    this.stepBeganAt = world.clock.monotonicMicros();
     if (!this.plane) {
       this.plane = this.#start();
       this.#publish(this.plane);

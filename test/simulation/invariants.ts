@@ -120,12 +120,13 @@ export class Invariants {
 
   /** A donor is asked: not if it has let a deadline pass of late and has returned nothing since. */
   checkAsked({ id, name, isHostile }: Domain, budgetMicros: number): void {
-    const { now, scenario } = this.#world;
-    // Heard of at the end of a step, which may have taken a while: hence the half.
+    const { now, scenario, backend } = this.#world;
+    // Heard of at the end of a step, which may have taken a while: hence the half. It knows of deadlines before it only.
+    const began = backend.planeThread.stepBeganAt;
     const alone = backoffMicros(scenario) / 2;
     const until = now + budgetMicros;
     const asked = this.#asked[id];
-    if (asked && !asked.returned && now > asked.until && now < asked.until + alone && !isHostile) {
+    if (asked && !asked.returned && began > asked.until && now < asked.until + alone && !isHostile) {
       throw new Violation('left alone', `${name} is asked again ${now - asked.until} µs after it let a deadline pass`);
     }
     const open = asked !== undefined && now <= asked.until;

@@ -46,9 +46,9 @@ const SABOTAGES: readonly Sabotage[] = [
   },
   {
     what: 'one open request for each session',
-    scenario: scenarioNamed('dead in mid-move'),
+    scenario: scenarioNamed('everything at once'),
     patch: (t) => void t.mock.method(RequestTable.prototype, 'find', () => -1),
-    breaks: ['promise kept', 'nothing left behind'],
+    breaks: ['nothing left behind'],
   },
   {
     what: 'promises that are withdrawn when the request fails',
