@@ -168,6 +168,7 @@ export class World {
 
   /** The successor of a back end that was killed. */
   startBackend(): void {
+    for (const { wiretap } of this.domains) wiretap.listen(); // the last that its predecessor has said
     this.backend = new Backend(this);
     this.invariants.meetNewBackend();
     this.backend.process.disturbedUntil = this.now;
