@@ -88,6 +88,29 @@ test('a hostile index makes nobody read or write outside the ring', () => {
   );
 });
 
+test('sabotage: one that reads its own index back is made to serve an entry twice, and to write over one', () => {
+  const attack = (isPrivate: boolean): { served: number[]; waiting: number } => {
+    const { words, ...ends } = ringAt(0);
+    const consumer = (): RingConsumer => (isPrivate ? ends.consumer : new RingConsumer(words, PLACE));
+    const producer = (): RingProducer => (isPrivate ? ends.producer : new RingProducer(words, PLACE));
+    const served: number[] = [];
+    const serve = (): void => {
+      const end = consumer();
+      if (end.pop() === POPPED.entry) served.push(end.entry[1]!);
+    };
+    producer().push(1, 1);
+    serve();
+    words[PLACE.head] = 0; // the peer sets the consumer back
+    serve();
+    producer().push(1, 2);
+    words[PLACE.tail] = 1; // and the producer
+    producer().push(1, 3);
+    return { served, waiting: words[PLACE.tail]! - 1 };
+  };
+  assert.deepEqual(attack(true), { served: [1], waiting: 2 });
+  assert.deepEqual(attack(false), { served: [1, 1], waiting: 1 });
+});
+
 test('a tail out of bounds is reported as a violation until the link is made anew', () => {
   for (const ahead of [RING_ENTRIES + 1, 1000, -1, -(2 ** 31)]) {
     const { words, consumer } = ringAt(7);

@@ -13,20 +13,16 @@ export type CacheCall =
   | { readonly call: 'keep'; readonly on: boolean };
 
 const LOOK_MILLIS = 2;
-/** Asked to let go, it does not grow at once again: what it has released is on its way to somebody. */
-const HOLD_OFF_MILLIS = 10;
 
 let connection: Connection | undefined;
 let timer: NodeJS.Timeout | undefined;
-let growsFrom = 0;
 const cache = new Set<Lease>();
 
 function takeOffers(): void {
-  while (performance.now() >= growsFrom) {
+  for (;;) {
     const lease = connection!.tryBorrow(CHUNK_BYTES, {
       revocable: true,
       onReclaim: (request) => {
-        growsFrom = performance.now() + HOLD_OFF_MILLIS;
         cache.delete(request.lease);
         request.lease.release();
       },
