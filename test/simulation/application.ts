@@ -63,7 +63,7 @@ export class Application extends Thread implements Holder {
   }
 
   woken(): void {
-    if (this.request && !this.unanswered) this.request.answeredAt = this.#now;
+    if (this.request && !this.unanswered && this.request.answeredAt < 0) this.request.answeredAt = this.#now;
     if (!this.domain.world.losesRing()) this.#rung = true;
   }
 
