@@ -246,6 +246,16 @@ config
     run(async () => (await import('./commands/config.ts')).configShowCommand(file === undefined ? {} : { file }, io)),
   );
 
+const telemetry = program
+  .command('telemetry')
+  .description('what agents say over MQTT')
+  .addHelpText('after', '\nExamples:\n  $ memtide telemetry schema');
+telemetry
+  .command('schema')
+  .description('every message, as JSON Schema')
+  .addHelpText('after', '\nExamples:\n  $ memtide telemetry schema > memtide-wire.schema.json')
+  .action(() => run(async () => (await import('./commands/telemetry.ts')).telemetrySchemaCommand(io)));
+
 try {
   await program.parseAsync(process.argv);
 } catch (error) {

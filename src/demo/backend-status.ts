@@ -32,6 +32,13 @@ const spool = z.looseObject({
 });
 export type SpoolFigures = z.output<typeof spool>;
 
+const uplink = z.looseObject({
+  state: z.string(),
+  reason: z.string().optional(),
+  /** Messages given up, by kind. */
+  dropped: z.record(z.string(), count()).optional(),
+});
+
 const backendStatus = z.looseObject({
   mode: z.string(),
   total_bytes: count(),
@@ -44,7 +51,7 @@ const backendStatus = z.looseObject({
     lockReason: z.string().optional(),
   }),
   broker_url: z.string().optional(),
-  uplink: z.looseObject({ state: z.string(), reason: z.string().optional() }).optional(),
+  uplink: uplink.optional(),
   spool: spool.optional(),
   domains: z.array(
     z.looseObject({
@@ -77,7 +84,7 @@ const domainStatus = z.looseObject({
   fast_plane: fastPlane.optional(),
   /** What goes on at the agent's socket (coordination/session-server.ts, SocketFigures). */
   socket: z.record(z.string(), count()).optional(),
-  telemetry: z.looseObject({ spool: spool.optional() }).optional(),
+  telemetry: z.looseObject({ uplink: uplink.optional(), spool: spool.optional() }).optional(),
 });
 export type DomainStatus = z.output<typeof domainStatus>;
 

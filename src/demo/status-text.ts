@@ -16,6 +16,7 @@ export function statusText(
     ['arena', `${formatBytes(arena.byteLength)}, ${hugeText(arena)}, ${lockText(arena)}`],
     ['pool', `${mebibytes(pool_bytes)} of no domain, offers included`],
     ['broker', brokerText(backend)],
+    ...dropFacts(backend, domains),
     ['stalls', stallText(domains)],
     ['requests', requestText(figures)],
     ['donors', donorText(backend)],
@@ -34,6 +35,24 @@ function brokerText({ broker_url, uplink }: BackendStatus): string {
   if (broker_url === undefined) return 'none';
   if (uplink === undefined || uplink.state === 'connected') return broker_url;
   return `${broker_url}, not connected${uplink.reason === undefined ? '' : `: ${uplink.reason}`}`;
+}
+
+/** What did not fit in the queues to the broker: a line only where anything was given up. */
+function dropFacts(
+  backend: BackendStatus,
+  domains: Readonly<Record<string, DomainStatus | string>>,
+): [name: string, value: string][] {
+  const uplinks = [
+    ['back end', backend.uplink] as const,
+    ...Object.entries(domains).map(
+      ([name, told]) => [name, typeof told === 'string' ? undefined : told.telemetry?.uplink] as const,
+    ),
+  ];
+  const parts = uplinks.flatMap(([name, uplink]) => {
+    const kinds = Object.entries(uplink?.dropped ?? {}).filter(([, count]) => count > 0);
+    return kinds.length === 0 ? [] : [`${kinds.map(([kind, count]) => `${count} ${kind}`).join(', ')} (${name})`];
+  });
+  return parts.length === 0 ? [] : [['given up', `messages for the broker: ${parts.join('; ')}`]];
 }
 
 /** Only what could not be served from reserve and offers comes to the back end. */

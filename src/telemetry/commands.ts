@@ -11,7 +11,8 @@ export type WireValue = string | number | boolean | undefined;
 export type CommandResult = Readonly<Record<string, WireValue>>;
 
 export interface CommandHandler {
-  readonly args: z.ZodType;
+  /** Of the arguments beside `v` and `txn`. */
+  readonly args: z.ZodObject;
   readonly run: (args: never) => CommandResult | Promise<CommandResult>;
 }
 /** Handlers by verb. */

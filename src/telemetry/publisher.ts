@@ -10,8 +10,9 @@ import type { MqttClient } from 'mqtt';
 import { errorCode, errorMessage } from '../errors.ts';
 import type { Answer, CommandDispatcher } from './commands.ts';
 import { brokerAddress, type OpenStream, streamOpener } from './connection.ts';
-import { MAX_CONTENT_BYTES, SCHEMA_VERSION, type SentKind } from './kinds.ts';
+import { MAX_CONTENT_BYTES, type SentKind } from './kinds.ts';
 import { type Outgoing, OutgoingQueue } from './outgoing-queue.ts';
+import { Presence } from './presence.ts';
 import type { FlowReport, ReportSink } from './reporter.ts';
 import type { ReportPayload } from './schema.ts';
 import {
@@ -36,6 +37,8 @@ const CONNECT_TIMEOUT_MILLIS = 20_000;
  * connection for ever, and should not do it twice a second.
  */
 const STANDING_MICROS = 10_000_000;
+/** How often the retained state follows what it tells, where that changes. */
+const STATE_MILLIS = 5000;
 
 const KIND_OF: Readonly<Record<FlowReport, SentKind>> = {
   'tele/mem': 'mem',
@@ -51,7 +54,7 @@ export class Publisher implements ReportSink {
   readonly #options: PublisherOptions;
   readonly #queue: OutgoingQueue;
   #dispatcher: Promise<CommandDispatcher> | undefined;
-  #birth: PublisherOptions['birth'];
+  readonly #presence: Presence;
   #client: MqttClient | undefined;
   #stream: ReturnType<OpenStream> | undefined;
   #connected = false;
@@ -61,14 +64,14 @@ export class Publisher implements ReportSink {
   #failures = 0;
   #reason: string | undefined;
   #outageReported = false;
-  #dropsShown = 0;
+  #stateTimer: NodeJS.Timeout | undefined;
   #inFlight = 0;
   #onIdle: (() => void) | undefined;
 
   constructor(options: PublisherOptions) {
     this.#options = options;
-    this.#birth = options.birth;
     this.#queue = options.queue ?? new OutgoingQueue();
+    this.#presence = new Presence(options, this.#queue);
   }
 
   /** Begins to connect, and goes on trying until `stop`. Resolves before a connection stands. */
@@ -95,10 +98,13 @@ export class Publisher implements ReportSink {
       reconnectOnConnackError: true,
       reconnectPeriod: this.#reconnectDelay(),
       connectTimeout: CONNECT_TIMEOUT_MILLIS,
-      will: { topic: topicOf(owner, 'state'), payload: Buffer.from(this.#will()), qos: 1, retain: true },
+      will: { topic: topicOf(owner, 'state'), payload: Buffer.from(this.#presence.will()), qos: 1, retain: true },
       log: () => {},
     });
     this.#client = client;
+    this.#stateTimer = setInterval(() => {
+      if (this.#connected && this.#presence.hasChanged) this.#publishOnline(client);
+    }, this.#options.stateMillis ?? STATE_MILLIS).unref();
     client.on('connect', ({ properties }) => this.#onConnect(client, properties?.receiveMaximum));
     // Before MQTT.js' own listener, which takes up the delay that this one sets.
     client.prependListener('close', () => this.#onClose(client));
@@ -116,10 +122,11 @@ export class Publisher implements ReportSink {
   async stop(): Promise<void> {
     const client = this.#client;
     if (!client) return;
+    clearInterval(this.#stateTimer);
     // What the spool has yet to send waits there.
     this.#options.spool?.disconnect();
     if (this.#connected) {
-      this.#publishState(client, { status: 'offline', reason: 'stopped' });
+      this.#publishRetained(client, 'state', this.#presence.state('offline', 'stopped'));
       await this.#idle();
     }
     this.#client = undefined;
@@ -147,8 +154,8 @@ export class Publisher implements ReportSink {
 
   /** Who speaks is no longer quite as it was at the start: the retained birth follows. */
   announce(change: Partial<PublisherOptions['birth']>): void {
-    this.#birth = { ...this.#birth, ...change };
-    if (this.#client && this.#connected) this.#publishBirth(this.#client);
+    this.#presence.change(change);
+    if (this.#client && this.#connected) this.#publishRetained(this.#client, 'info', this.#presence.info());
   }
 
   status(): UplinkStatus {
@@ -177,8 +184,8 @@ export class Publisher implements ReportSink {
     this.#reason = undefined;
     this.#outageReported = false;
     const { owner, onCoordination, spool } = this.#options;
-    this.#publishBirth(client);
-    this.#publishState(client, { status: 'online' });
+    this.#publishRetained(client, 'info', this.#presence.info());
+    this.#publishOnline(client);
     this.#subscribe(client, commandFilter(owner));
     if (onCoordination) this.#subscribe(client, coordinationFilter(owner));
     if (spool) this.#subscribe(client, watermarkTopic(owner));
@@ -273,7 +280,7 @@ export class Publisher implements ReportSink {
       const next = this.#queue.shift();
       if (next) this.#send(this.#client, next);
       else if (!this.#sendStored(this.#client)) {
-        if (this.#queue.totalDropped > this.#dropsShown) this.#publishState(this.#client, { status: 'online' });
+        if (this.#presence.hasNewDrops) this.#publishOnline(this.#client);
         return;
       }
     }
@@ -300,26 +307,9 @@ export class Publisher implements ReportSink {
     this.#publishAcknowledged(client, topicOf(this.#options.owner, leaf), JSON.stringify(payload), { retain: true });
   }
 
-  #publishBirth(client: MqttClient): void {
-    this.#publishRetained(client, 'info', { ...this.#options.stamper.stamp('info'), ...this.#birth });
-  }
-
-  /** Shows what was given up: at each connection, and when a queue that overflowed is empty again. */
-  #publishState(client: MqttClient, state: Pick<ReportPayload<'state'>, 'status' | 'reason'>): void {
-    this.#dropsShown = this.#queue.totalDropped;
-    const dropped = Object.entries(this.#queue.dropped).map(([kind, count]) => [`dropped_${kind}`, count] as const);
-    this.#publishRetained(client, 'state', {
-      ...this.#options.stamper.stamp('state'),
-      ...state,
-      queued: this.#queue.length,
-      ...Object.fromEntries(dropped),
-      ...this.#spoolFigures(),
-    });
-  }
-
-  #spoolFigures(): Partial<ReportPayload<'state'>> {
-    const spool = this.#options.spool?.status();
-    return spool ? { spool_unsent: spool.unsent, spool_dropped: spool.dropped, spool_gaps: spool.gaps } : {};
+  /** At each connection, when a queue that overflowed is empty again, and from time to time where something changes. */
+  #publishOnline(client: MqttClient): void {
+    this.#publishRetained(client, 'state', this.#presence.state('online'));
   }
 
   /** A connection that breaks meanwhile is no failure: MQTT.js sends again what was not acknowledged. */
@@ -378,16 +368,5 @@ export class Publisher implements ReportSink {
 
   get #stopMillis(): number {
     return this.#options.stopMillis ?? 2000;
-  }
-
-  /** The will says neither when nor how: the broker publishes it long after it was written. */
-  #will(): string {
-    const will: ReportPayload<'state'> = {
-      v: SCHEMA_VERSION,
-      status: 'offline',
-      reason: 'connection-lost',
-      boot: this.#options.stamper.bootId,
-    };
-    return JSON.stringify(will);
   }
 }

@@ -9,7 +9,7 @@
 import { z } from 'zod';
 import { MODES } from '../records.ts';
 import { SCHEMA_VERSION } from './kinds.ts';
-import { REPORTS, type Report, WATERMARK } from './topics.ts';
+import type { Report } from './topics.ts';
 
 const count = () => z.int().min(0);
 const quantity = () => z.number().min(0);
@@ -86,8 +86,14 @@ const state = z.looseObject({
   dropped_rsp: dropped(),
   dropped_coord: dropped(),
   spool_unsent: count().optional().describe('Messages in the spool that no broker has acknowledged. Absent: no spool.'),
+  spool_unconfirmed: count().optional().describe('Messages in the spool that no sink has confirmed.'),
+  spool_bytes: count().optional().describe('What the spool takes of the disk.'),
+  spool_cap_bytes: count().optional().describe('The most that it may take.'),
   spool_dropped: count().optional().describe('Messages that the spool has lost since it was made.'),
   spool_gaps: count().optional().describe('Gap records that tell of them.'),
+  spool_refused: count()
+    .optional()
+    .describe('Messages since the agent started that the spool could not take: sent without it, if at all.'),
 });
 
 /** Retained birth: who speaks. */
@@ -216,6 +222,14 @@ export const commandEnvelope = z.looseObject({
   txn: z.string().min(1).max(64).describe('Transaction id: chosen by who asks, repeated in the answer.'),
 });
 
+/** An answer, on `rsp/<verb>`: what the command gives comes beside these. */
+export const responseEnvelope = z.looseObject({
+  ...stamp,
+  txn: z.string().optional().describe('Of the command. Absent: it had none that could be read.'),
+  ok: z.boolean(),
+  error: z.string().optional().describe('Why it was not done, in words.'),
+});
+
 /** From a sink, on `sink/watermark`, retained and every second or so while it listens. */
 export const watermarkSchema = z.looseObject({
   v: z.literal(SCHEMA_VERSION).optional(),
@@ -227,13 +241,3 @@ export const watermarkSchema = z.looseObject({
     .optional()
     .describe('The first ranges of numbers that are lacking before others that have arrived. Absent: all may be.'),
 });
-
-/** JSON Schema of all messages, by the leaf of their topic, for readers in other languages. */
-export function wireJsonSchemas(): Record<Report | 'cmd' | typeof WATERMARK, unknown> {
-  const entries = REPORTS.map((report) => [report, z.toJSONSchema(REPORT_SCHEMAS[report], { io: 'input' })] as const);
-  return Object.fromEntries([
-    ...entries,
-    ['cmd', z.toJSONSchema(commandEnvelope, { io: 'input' })],
-    [WATERMARK, z.toJSONSchema(watermarkSchema, { io: 'input' })],
-  ]) as Record<Report | 'cmd' | typeof WATERMARK, unknown>;
-}

@@ -57,6 +57,8 @@ export interface PublisherOptions {
   readonly reconnectMillis?: number;
   /** In [0, 1), for the jitter. */
   readonly random?: () => number;
+  /** Shortest time between two states that tell of figures which have changed. 5000 by default. */
+  readonly stateMillis?: number;
   /** How long a stop waits for the broker to acknowledge what is under way. 2000 by default. */
   readonly stopMillis?: number;
 }

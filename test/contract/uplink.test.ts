@@ -423,7 +423,7 @@ for (const { name, protocolVersion, make } of brokers) {
         publisher: uplink,
         events,
         reporter,
-      } = publisher({ url: `mqtt://127.0.0.1:${wire.port}`, spool: spool.feed });
+      } = publisher({ url: `mqtt://127.0.0.1:${wire.port}`, spool: spool.feed, stateMillis: 20 });
       await uplink.start();
       await events.next('disconnected');
       for (let i = 0; i < 600; i++) reporter.pressure({ ...sample, atMicros: micros(i) });
@@ -452,7 +452,10 @@ for (const { name, protocolVersion, make } of brokers) {
         await new Promise((resolve) => setTimeout(resolve, 10));
       }
       await watching.send('sink/watermark', JSON.stringify({ ...said, watermark: 1201 }));
-      while (spool.feed.status().unconfirmed > 0) await new Promise((resolve) => setTimeout(resolve, 5));
+      // The retained state follows.
+      const state = await watching.message('state', ({ spool_unconfirmed }) => spool_unconfirmed === 0);
+      assert.equal(readReport('state', state.content).ok, true);
+      assert.deepEqual([state.payload.spool_unsent, state.payload.spool_dropped], [0, 0]);
     });
 
     test('a stop does not wait for a broker that hangs', async () => {

@@ -40,3 +40,14 @@ test('status shows what spools hold and have lost, and nothing of them where the
   assert.match(text, /^back end +12 unsent, .*, 7 dropped in 1 gap, 2 not taken, \/spool: EIO$/m);
   assert.doesNotMatch(statusText('/run', backend, { b: told('b') }), /spool/);
 });
+
+test('status says what did not fit in the queues to the broker, and nothing where all did', () => {
+  const uplink = { state: 'connecting', dropped: { mem: 12, psi: 3 } };
+  const domains = { a: { ...told('a'), telemetry: { uplink } }, b: told('b') };
+  const busy = { ...backend, uplink: { state: 'connected', dropped: { alloc: 1 } } };
+  assert.match(
+    statusText('/run', busy, domains),
+    /^given up +messages for the broker: 1 alloc \(back end\); 12 mem, 3 psi \(a\)$/m,
+  );
+  assert.doesNotMatch(statusText('/run', backend, { b: told('b') }), /given up/);
+});

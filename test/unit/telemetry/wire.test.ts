@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import type { BurstRecord, LocalProbe, PressureSample, PsiReading, VmstatReading } from '../../../src/records.ts';
-import { type Stamp, wireJsonSchemas } from '../../../src/telemetry/schema.ts';
+import type { Stamp } from '../../../src/telemetry/schema.ts';
 import { REPORTS } from '../../../src/telemetry/topics.ts';
 import {
   allocPayload,
@@ -171,14 +171,4 @@ test('what is no message is refused with a reason, whatever it is', () => {
       },
     ),
   );
-});
-
-test('JSON Schema is exported for every report and for commands', () => {
-  const schemas = wireJsonSchemas() as Record<
-    string,
-    { properties: Record<string, { description?: string }>; required: string[] }
-  >;
-  assert.deepEqual(Object.keys(schemas), [...REPORTS, 'cmd', 'sink/watermark']);
-  assert.ok(schemas['event/burst']?.required.includes('requested_bytes'));
-  assert.match(schemas['tele/mem']?.properties.mono_ns?.description ?? '', /decimal digits/);
 });
