@@ -427,6 +427,8 @@ for (const { name, protocolVersion, make } of brokers) {
       await uplink.start();
       await events.next('disconnected');
       for (let i = 0; i < 600; i++) reporter.pressure({ ...sample, atMicros: micros(i) });
+      // What is written after the connection stands is live.
+      while (spool.feed.status().acknowledged_seq < 1200) await new Promise((resolve) => setTimeout(resolve, 5));
       const watching = await observer();
       await wire.open();
       await events.next('connected');
