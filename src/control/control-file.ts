@@ -46,7 +46,8 @@ export interface Identity extends Geometry {
   readonly arenaId: number;
 }
 
-function writeIdentity(words: Int32Array, geometry: Geometry, domainId: number, arenaId: number): void {
+/** Writes all of it, the magic number last. */
+export function writeIdentity(words: Int32Array, geometry: Geometry, domainId: number, arenaId: number): void {
   words[IDENTITY.version] = LAYOUT_VERSION;
   words[IDENTITY.byteLength] = controlBytes(geometry);
   words[IDENTITY.chunkCount] = geometry.chunkCount;

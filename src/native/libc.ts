@@ -103,6 +103,12 @@ export const schedGetaffinity = libc.func('int sched_getaffinity(int, size_t, ui
   mask: number,
 ) => number;
 export const gettid = libc.func('int gettid()') as () => number;
+/** Requests without a sign: the C library takes an unsigned long. */
+export const ioctl = libc.func('int ioctl(int, unsigned long, uintptr_t)') as (
+  fd: number,
+  request: number,
+  address: number,
+) => number;
 export const fcntlLock = libc.func('int fcntl(int, int, uintptr_t)') as (
   fd: number,
   command: number,

@@ -3,6 +3,7 @@ import { MemtideError } from '../errors.ts';
 import {
   errnoName,
   MAP_ANONYMOUS,
+  MAP_FIXED,
   MAP_NORESERVE,
   MAP_POPULATE,
   MAP_PRIVATE,
@@ -27,10 +28,20 @@ export interface Mapping {
 /** V8 aborts the process on a view of 5 GiB and takes one of 3 GiB (measured, Node 20). */
 export const MAX_VIEW_BYTES = 3 * 1024 ** 3;
 
-/** Maps `length` bytes of an open file, shared. */
-export function mapShared(fd: number, length: number, options: { populate?: boolean; what: string }): Mapping {
-  const flags = MAP_SHARED | (options.populate ? MAP_POPULATE : 0);
-  return { address: checked(mmap(0, length, PROT_READ_WRITE, flags, fd, 0), options.what, length), byteLength: length };
+/** Maps `length` bytes of an open file or device, shared. @param options.offset in bytes, from where; 0 when left out. */
+export function mapShared(
+  fd: number,
+  length: number,
+  { populate = false, offset = 0, what }: { populate?: boolean; offset?: number; what: string },
+): Mapping {
+  const flags = MAP_SHARED | (populate ? MAP_POPULATE : 0);
+  return { address: checked(mmap(0, length, PROT_READ_WRITE, flags, fd, offset), what, length), byteLength: length };
+}
+
+/** Ends a mapping under views that live on: they see zeroes of this process's own from here on. */
+export function replaceWithPrivate({ address, byteLength }: Mapping, what: string): void {
+  const flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED;
+  checked(mmap(address, byteLength, PROT_READ_WRITE, flags, -1, 0), what, byteLength);
 }
 
 /** Private anonymous memory, zeroed by the kernel when first touched. */

@@ -2,7 +2,7 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import type { DoorbellRinger, DoorbellWaiter } from '../../src/control/contracts.ts';
 import { FifoRinger, FifoWaiter } from '../../src/control/fifo-bell.ts';
-import { FutexRinger, FutexWaiter } from '../../src/control/futex-bell.ts';
+import { type BellPlace, FutexRinger, FutexWaiter } from '../../src/control/futex-bell.ts';
 import { mapFile, wordsOf } from '../../src/native/mapping.ts';
 
 export type BellKind = 'futex' | 'fifo';
@@ -10,12 +10,15 @@ export type BellKind = 'futex' | 'fifo';
 /** Bits that the two sides ring with; `stop` ends the program. */
 export const SOURCE = { ping: 3, pong: 200, stop: 255 } as const;
 
-export function openBell(kind: BellKind, file: string): { ringer: DoorbellRinger; waiter: DoorbellWaiter } {
-  if (kind === 'fifo') return { ringer: new FifoRinger(file), waiter: new FifoWaiter(file) };
+function place(file: string): BellPlace {
   const mapping = mapFile(file, 4096, 'doorbell');
-  const place = { words: wordsOf(mapping), at: 64, address: mapping.address };
-  return { ringer: new FutexRinger(place), waiter: new FutexWaiter(place) };
+  return { words: wordsOf(mapping), at: 64, address: mapping.address };
 }
+
+export const openWaiter = (kind: BellKind, file: string): DoorbellWaiter =>
+  kind === 'fifo' ? new FifoWaiter(file) : new FutexWaiter(place(file));
+export const openRinger = (kind: BellKind, file: string): DoorbellRinger =>
+  kind === 'fifo' ? new FifoRinger(file) : new FutexRinger(place(file));
 
 /** @returns whether the source had rung; clears it. */
 export function takeSource(pending: Int32Array, source: number): boolean {
@@ -25,9 +28,8 @@ export function takeSource(pending: Int32Array, source: number): boolean {
   return rang;
 }
 
-function answer([kind, mine, theirs]: readonly string[]): void {
-  const { waiter } = openBell(kind as BellKind, mine!);
-  const { ringer } = openBell(kind as BellKind, theirs!);
+/** Until it hears `stop`. */
+export function answer(waiter: DoorbellWaiter, ringer: DoorbellRinger): void {
   ringer.ring(SOURCE.pong); // it is there
   for (;;) {
     waiter.wait(250);
@@ -37,4 +39,7 @@ function answer([kind, mine, theirs]: readonly string[]): void {
 }
 
 const bells = parentPort ? (workerData as string[]) : process.argv.slice(2);
-if (bells.length === 3) answer(bells); // else imported
+if (bells.length === 3) {
+  const [kind, mine, theirs] = bells as [BellKind, string, string];
+  answer(openWaiter(kind, mine), openRinger(kind, theirs));
+} // else imported
