@@ -1,6 +1,6 @@
-/** Checks of GPIO, I2C and Xen. */
-import { type Check, degraded, type Judgement, missing, notApplicable, ok } from './check.ts';
-import type { DeviceFacts, MachineFacts, XenFacts } from './facts.ts';
+/** Checks of GPIO and I2C. */
+import { type Check, degraded, type Judgement, notApplicable, ok } from './check.ts';
+import type { DeviceFacts, MachineFacts } from './facts.ts';
 import { buildOptional } from './mends.ts';
 
 export const WIRE_CHECKS: readonly Check[] = [
@@ -67,56 +67,5 @@ function judgeI2c({ i2cDevices }: MachineFacts['wires'], boardModel: string | un
   return i2cDevices.every(isDenied) ? degraded(`${names}; no permission`, NO_I2C, [joinGroup('i2c')]) : ok(names);
 }
 
-const isDenied = ({ access }: DeviceFacts): boolean => access === 'denied';
+export const isDenied = ({ access }: DeviceFacts): boolean => access === 'denied';
 const joinGroup = (group: string): string => `usermod -aG ${group} "$USER" and log in again, or start memtide as root`;
-
-/** A check that only means something in a Xen domain. */
-function inXen(id: string, title: string, judge: (xen: XenFacts) => Judgement): Check {
-  return {
-    id,
-    area: 'Xen',
-    title,
-    judge: ({ xen }) => (xen === undefined ? notApplicable('not in a Xen domain') : judge(xen)),
-  };
-}
-
-export const XEN_CHECKS: readonly Check[] = [
-  inXen('xen-role', 'Xen', ({ role, version }) =>
-    ok(`${version ?? 'unknown version'}, ${role === 'control' ? 'control domain (dom0)' : 'guest (domU)'}`),
-  ),
-  inXen('xen-devices', 'Xen devices', ({ devices }) => {
-    const absent = devices.filter(({ access }) => access === 'absent').map(({ path }) => path);
-    const denied = devices.filter(isDenied).map(({ path }) => path);
-    const consequence = 'no shared pages and event channels between domains: only MQTT is left for coordination';
-    if (absent.length > 0) {
-      return missing(`${absent.join(', ')} missing`, consequence, [
-        'modprobe -a xen-evtchn xen-gntdev xen-gntalloc xenfs',
-      ]);
-    }
-    if (denied.length > 0)
-      return missing(`no permission for ${denied.join(', ')}`, consequence, ['start memtide as root']);
-    return ok(devices.map(({ path }) => path.replace('/dev/xen/', '')).join(', '));
-  }),
-  inXen('xen-balloon', 'Balloon driver', ({ balloon }) => {
-    const consequence = 'this domain’s reservation cannot follow its need; leases still work';
-    if (balloon === undefined) {
-      return missing('not in this kernel', consequence, ['use a kernel with CONFIG_XEN_BALLOON']);
-    }
-    const held =
-      balloon.currentKib === undefined ? 'size unknown' : `holds ${Math.round(balloon.currentKib / 1024)} MiB`;
-    if (balloon.target === 'denied')
-      return missing(`${held}, target not writable`, consequence, ['start memtide as root']);
-    return ok(held);
-  }),
-  inXen('xen-direct-map', 'Direct-mapped', ({ directMapped, role }) => {
-    if (directMapped === true) {
-      return degraded('yes', 'memory that this domain balloons out never reaches Xen’s free heap: it is no donor', [
-        'cap it at boot (dom0_mem=) and leave Xen a free heap',
-      ]);
-    }
-    if (directMapped === false) return ok('no: what it gives back, others can have');
-    return role === 'control'
-      ? degraded('Xen does not say; a control domain on ARM is', 'it is treated as no donor')
-      : ok('Xen does not say; a guest is not, unless its config says so');
-  }),
-];

@@ -127,6 +127,9 @@ export interface DeviceFacts {
   readonly access: Access;
 }
 
+/** What a program answered, or why it did not. */
+export type Answer<T> = { readonly ok: true; readonly value: T } | { readonly ok: false; readonly reason: string };
+
 export interface XenFacts {
   /** dom0, or a domain with its rights; anything else is a guest. */
   readonly role: 'control' | 'guest';
@@ -137,4 +140,8 @@ export interface XenFacts {
   readonly balloon: { readonly currentKib: number | undefined; readonly target: Access } | undefined;
   /** `undefined` where Xen does not say (before 4.16). */
   readonly directMapped: boolean | undefined;
+  /** Pages that this domain may grant by gntalloc; `undefined` where the module is not loaded. */
+  readonly grantablePages: number | undefined;
+  /** `credit2`. Xen tells it to the control domain only. */
+  readonly scheduler: Answer<string>;
 }

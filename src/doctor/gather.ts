@@ -44,7 +44,7 @@ export async function gatherFacts({ root, trials, pid, ...process }: Gathering):
       missingTools: BUILD_TOOLS.filter((names) => !names.some(trials.hasProgram)).map(([name]) => name!),
     },
     wires: wireFacts(tree, trials),
-    xen: xenFacts(tree),
+    xen: await xenFacts(tree, trials.xenScheduler),
   };
 }
 

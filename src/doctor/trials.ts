@@ -2,15 +2,17 @@
  * What can only be known by trying it. Each trial leaves the machine as it was. Behind an interface, so that fixtures of
  * other machines can answer in its place.
  */
+import { execFile } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
+import { promisify } from 'node:util';
 import { systemClock } from '../clock.ts';
 import { errorMessage } from '../errors.ts';
 import { mountHugeTmpfs } from '../platforms/arena/huge-mount.ts';
 import { watchPsi } from '../pressure/psi-watch.ts';
 import { systemTimer } from '../pressure/timer.ts';
 import { MIB } from '../units.ts';
-import type { ClockFacts, PressureFacts, Trial } from './facts.ts';
+import type { Answer, ClockFacts, PressureFacts, Trial } from './facts.ts';
 
 export interface Trials {
   /** Loads koffi and calls the C library. */
@@ -20,9 +22,14 @@ export interface Trials {
   clock(): Promise<ClockFacts['synchronised']>;
   onoff(): Promise<Trial>;
   i2cBus(): Promise<Trial>;
+  /** Asks Xen's toolstack. */
+  xenScheduler(): Promise<Answer<string>>;
   /** Whether a program of that name can be run. */
   hasProgram(name: string): boolean;
 }
+
+/** The toolstack waits for a lock while a domain is created. */
+const TOOLSTACK_MILLIS = 20_000;
 
 /** Tries on this machine. @param searchPath $PATH, for programs. */
 export function systemTrials(searchPath: string): Trials {
@@ -57,6 +64,14 @@ export function systemTrials(searchPath: string): Trials {
     },
     onoff: () => trial(() => import('onoff')),
     i2cBus: () => trial(() => import('i2c-bus')),
+    xenScheduler: async () => {
+      try {
+        const { stdout } = await promisify(execFile)('xl', ['info', 'xen_scheduler'], { timeout: TOOLSTACK_MILLIS });
+        return { ok: true, value: stdout.trim() };
+      } catch (error) {
+        return { ok: false, reason: firstLine(error) };
+      }
+    },
     hasProgram,
   };
 }

@@ -24,7 +24,16 @@ test('a machine with everything has nothing to mend', async (t) => {
   const findings = await findingsOf(t, COMPLETE);
   assert.deepEqual(withStatus(findings, 'degraded'), []);
   assert.deepEqual(withStatus(findings, 'missing'), []);
-  const absent = ['gpio', 'i2c', 'xen-role', 'xen-devices', 'xen-balloon', 'xen-direct-map'];
+  const absent = [
+    'gpio',
+    'i2c',
+    'xen-role',
+    'xen-devices',
+    'xen-grants',
+    'xen-scheduler',
+    'xen-balloon',
+    'xen-direct-map',
+  ];
   assert.deepEqual(withStatus(findings, 'not-applicable'), absent);
   assert.match(finding(findings, 'swap').finding, /2\.0 GiB, compressed in memory \(zram\)/);
   assert.equal(finding(findings, 'memory-cgroup').finding, 'v2, below /sys/fs/cgroup');
@@ -68,7 +77,10 @@ test('Xen: the control domain is told that it is no donor', async (t) => {
   assert.equal(finding(findings, 'xen-role').finding, '4.20.0, control domain (dom0)');
   assert.equal(finding(findings, 'xen-devices').status, 'ok');
   assert.equal(finding(findings, 'xen-balloon').finding, 'holds 768 MiB');
-  assert.deepEqual(withStatus(findings, 'degraded'), ['i2c', 'xen-direct-map']);
+  assert.deepEqual(withStatus(findings, 'degraded'), ['i2c', 'xen-grants', 'xen-direct-map']);
+  assert.equal(finding(findings, 'xen-scheduler').finding, 'credit2');
+  assert.equal(finding(findings, 'xen-grants').finding, '1024 pages, 4 MiB');
+  assert.match(mendOf(findings, 'xen-grants'), /echo 32768 > .*xen_gntalloc/);
   assert.match(finding(findings, 'xen-direct-map').consequence ?? '', /no donor/);
 });
 
@@ -77,6 +89,8 @@ test('Xen: a guest lacks its module and its balloon driver; its kernel’s argum
   assert.equal(finding(findings, 'xen-role').finding, '4.20.0, guest (domU)');
   assert.equal(finding(findings, 'xen-devices').finding, '/dev/xen/gntalloc missing');
   assert.match(mendOf(findings, 'xen-devices'), /modprobe .*xen-gntalloc/);
+  assert.equal(finding(findings, 'xen-grants').status, 'not-applicable');
+  assert.match(finding(findings, 'xen-scheduler').finding, /control domain only/);
   assert.equal(finding(findings, 'xen-balloon').status, 'missing');
   assert.equal(finding(findings, 'xen-direct-map').status, 'ok');
   assert.match(mendOf(findings, 'psi'), /"extra" in the domain’s config/);

@@ -114,6 +114,7 @@ export const XEN_DOM0: Machine = {
     '/dev/xen/gntdev': '',
     '/dev/xen/gntalloc': '',
     '/dev/xen/xenbus': '',
+    '/sys/module/xen_gntalloc/parameters/limit': '1024\n',
     '/sys/devices/system/xen_memory/xen_memory0/target_kb': '786432\n',
     '/sys/devices/system/xen_memory/xen_memory0/info/current_kb': '786432\n',
   },
@@ -126,6 +127,7 @@ export const XEN_GUEST: Machine = {
     ...without(
       XEN_DOM0.files,
       '/dev/xen/gntalloc',
+      '/sys/module/xen_gntalloc/parameters/limit',
       '/sys/devices/system/xen_memory/xen_memory0/target_kb',
       '/proc/pressure/memory',
     ),
@@ -158,6 +160,7 @@ const allWell: Trials = {
   clock: async () => ({ known: true, synced: true }),
   onoff: async () => ({ ok: true }),
   i2cBus: async () => ({ ok: true }),
+  xenScheduler: async () => ({ ok: true, value: 'credit2' }),
   hasProgram: () => true,
 };
 
