@@ -37,7 +37,7 @@ export class Subscription {
     const client = new mqtt.default(() => open(), { log: () => {}, queueQoSZero: false, manualConnect: true });
     this.#client = client;
     client.on('message', (topic, content) => this.#heard(topic, content));
-    await new Promise<void>((resolve, reject) => {
+    const subscribed = new Promise<void>((resolve, reject) => {
       const failed = (cause: unknown): void =>
         reject(
           new MemtideError({
@@ -50,7 +50,7 @@ export class Subscription {
             exitCode: EXIT.unavailable,
           }),
         );
-      client.once('error', failed);
+      client.on('error', failed);
       client.once('connect', () => {
         client.subscribe(
           REPORTS.map((report) => `${base}/+/+/${report}`),
@@ -60,6 +60,12 @@ export class Subscription {
       });
       client.connect();
     });
+    try {
+      await subscribed;
+    } catch (error) {
+      await this.stop(); // and with it the client's own attempts
+      throw error;
+    }
     // From here on the client reconnects by itself; what fails shows as figures that stand still.
     client.removeAllListeners('error').on('error', () => {});
   }
