@@ -32,8 +32,11 @@ rm "$work/root.tar"
 root=$work/root
 release=$(basename "$root"/usr/lib/modules/*)
 depmod -b "$root" "$release"
-install -D -m 755 "$here/image/init" "$root/usr/lib/memtide/init"
+mkdir -p "$root/usr/lib/memtide"
+install -m 755 "$here/image/init" "$here/image/serve" "$root/usr/lib/memtide/"
 install -m 644 "$here/image/dom0" "$here/image/guest" "$root/usr/lib/memtide/"
+install -m 755 "$here/image/guest-run" "$here/image/memtide" "$here/image/memtide-agent" "$root/usr/bin/"
+install -m 755 "$here/image/block-plain" "$here/image/vif-plain" "$root/etc/xen/scripts/"
 printf 'root:x:0:0:root:/root:/bin/bash\n' >"$root/etc/passwd"
 printf 'root:x:0:\n' >"$root/etc/group"
 rm -rf "$root/var/run" "$root/var/lock"
@@ -68,7 +71,9 @@ done <"$work/order"
 (cd "$early" && find . -print0 | cpio --null --quiet -o -H newc --owner=0:0 | gzip -1) >"$folder/initramfs"
 
 say 'root disk'
+# dom0 boots the guests from here.
 rm -rf "$root"/boot/*
+cp "$folder/linux" "$folder/initramfs" "$root/boot/"
 kib=$(du -sk --apparent-size "$root" | cut -f 1)
-mke2fs -q -t ext4 -L memtide-root -O ^has_journal -d "$root" "$folder/root.img.new" "$((kib * 13 / 10 + 32768))k"
+mke2fs -q -t ext4 -L memtide-root -O ^has_journal -d "$root" "$folder/root.img.new" "$((kib * 13 / 10 + 32768))k" >/dev/null
 mv "$folder/root.img.new" "$folder/root.img"

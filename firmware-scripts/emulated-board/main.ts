@@ -1,0 +1,116 @@
+/**
+ * The emulated board, from the command line.
+ *   main.js run        boots it, starts the agents, shows their status until Ctrl-C
+ *   main.js test       boots it, runs the Xen suite in it, ends with its result
+ *   main.js capture    boots it, and writes boards/qemu/virt-arm64/captures anew
+ *   main.js console    the console of dom0 of the board that runs (Ctrl-] leaves)
+ */
+import os from 'node:os';
+import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { loadBoard } from '../../src/board/load-profile.ts';
+import { MemtideError } from '../../src/errors.ts';
+import { packageRoot } from '../../src/package-root.ts';
+import { startAgents } from './agents.ts';
+import { Board } from './board.ts';
+import { capture } from './capture.ts';
+import { attachConsole } from './console.ts';
+import { readGuests } from './guests.ts';
+import { buildImages } from './images.ts';
+import { Progress } from './progress.ts';
+import { whatIsMissing } from './requirements.ts';
+import { keepLast } from './run-folders.ts';
+import { runSuite } from './suite.ts';
+
+const BOARD = 'qemu/virt-arm64';
+const STATUS_MILLIS = 5000;
+
+const repository = packageRoot();
+const cache = path.join(process.env.XDG_CACHE_HOME || path.join(os.homedir(), '.cache'), 'memtide/emulated-board');
+const runs = path.join(cache, 'runs');
+const progress = new Progress((text) => process.stdout.write(text));
+const interrupted = new AbortController();
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => interrupted.abort());
+const onInterrupt = new Promise<never>((_, reject) => {
+  interrupted.signal.addEventListener('abort', () => reject(new Interrupted()));
+});
+onInterrupt.catch(() => {}); // whoever waits hears of it
+
+class Interrupted extends Error {}
+
+/** Boots the board, does `work` with it, and powers it off, whatever happens. */
+async function withBoard<T>(work: (board: Board, guests: ReturnType<typeof readGuests>) => Promise<T>): Promise<T> {
+  const folder = keepLast(runs);
+  progress.say(`The emulated board, ${BOARD}. Its logs: ${folder}`);
+  const profile = loadBoard(path.join(repository, 'boards'), BOARD);
+  const guests = readGuests(path.join(repository, 'boards', BOARD, 'domains'));
+  const images = await Promise.race([buildImages(repository, cache, progress), onInterrupt]);
+  const board = await Board.powerOn({ images, profile, guests, folder, progress });
+  try {
+    await Promise.race([board.boot(), onInterrupt]);
+    return await Promise.race([work(board, guests), onInterrupt]);
+  } finally {
+    await board.powerOff();
+  }
+}
+
+async function run(): Promise<number> {
+  return withBoard(async (board, guests) => {
+    const status = await startAgents(board, guests, progress);
+    progress.say('\nThe console of dom0: npm run board:console, in another terminal. Ctrl-C powers the board off.\n');
+    try {
+      const names = ['backend', ...guests.map(({ name }) => name)];
+      for (;;) {
+        progress.say(`${status.lines(names).join('\n')}\n`);
+        await Promise.race([sleep(STATUS_MILLIS, undefined, { signal: interrupted.signal }), board.ended]);
+      }
+    } finally {
+      await status.stop();
+    }
+  });
+}
+
+const WITH_BOARD: Readonly<Record<string, () => Promise<number>>> = {
+  run,
+  test: () =>
+    withBoard(async (board, guests) => {
+      const code = await runSuite(board, guests, progress);
+      if (code !== 0) return code;
+      progress.say('\nThe agents:\n');
+      await (await startAgents(board, guests, progress)).stop();
+      return 0;
+    }),
+  capture: () =>
+    withBoard(async (board, guests) => {
+      await capture(board, guests, path.join(repository, 'boards', BOARD, 'captures'));
+      return 0;
+    }),
+};
+
+async function main(command = ''): Promise<number> {
+  if (command === 'console') return attachConsole(runs);
+  const work = WITH_BOARD[command];
+  if (work === undefined) {
+    progress.say('usage: main.js run | test | capture | console');
+    return 2;
+  }
+  const missing = whatIsMissing(process.env.PATH ?? '', process.getuid?.() ?? 0);
+  if (missing === undefined) return work();
+  progress.say(`${command === 'test' ? 'Xen suite skipped' : 'The emulated board cannot run'}: ${missing}.`);
+  return command === 'test' ? 0 : 1;
+}
+
+try {
+  process.exitCode = await main(process.argv[2]);
+} catch (error) {
+  if (error instanceof Interrupted || (error as Error).name === 'AbortError') {
+    process.exitCode = process.argv[2] === 'run' ? 0 : 130;
+  } else {
+    process.stderr.write(
+      `\n✘ ${error instanceof MemtideError ? error.message : String((error as Error)?.stack ?? error)}\n`,
+    );
+    process.exitCode = 1;
+  }
+}
+// A build that was interrupted, or a socket to a board that is gone, must not keep this process.
+process.exit();

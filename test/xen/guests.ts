@@ -1,0 +1,108 @@
+/**
+ * The guests of the board that the Xen suite runs on. The suite itself runs in dom0; a program of the suite in a guest
+ * does there what it is asked to, over a connection between the two.
+ */
+import { execFile, spawn } from 'node:child_process';
+import net from 'node:net';
+import { createInterface } from 'node:readline';
+import { promisify } from 'node:util';
+import type { GuestCall, GuestResult } from './guest-program.ts';
+
+export interface Guest {
+  readonly name: string;
+  readonly address: string;
+}
+
+/** `cluster=10.17.0.2,infotainment=10.17.0.3`; unset anywhere but on a board. */
+export const GUESTS: readonly Guest[] = (process.env.MEMTIDE_GUESTS ?? '')
+  .split(',')
+  .filter((text) => text !== '')
+  .map((text) => {
+    const [name = '', address = ''] = text.split('=');
+    return { name, address };
+  });
+
+/** For tests and suites that need the board. */
+export const ON_BOARD = { skip: GUESTS.length > 0 ? false : 'runs in dom0 of the emulated board: npm run test:xen' };
+
+const DOM0_ADDRESS = '10.17.0.1';
+const run = promisify(execFile);
+
+/** Runs a program in dom0. @returns what it said. */
+export async function inDom0(program: string, ...args: string[]): Promise<string> {
+  return (await run(program, args)).stdout;
+}
+
+/** Runs a shell script in a guest. @returns what it said. @throws where it ends with another code than 0. */
+export async function inGuest({ address }: Guest, script: string): Promise<string> {
+  const child = spawn('guest-run', [address], { stdio: ['pipe', 'pipe', 'inherit'] });
+  child.stdin.end(script);
+  let output = '';
+  child.stdout.setEncoding('utf8').on('data', (text: string) => {
+    output += text;
+  });
+  const code = await new Promise((resolve) => child.once('close', resolve));
+  if (code !== 0) throw new Error(`in the guest at ${address}, exit code ${code}: ${output}`);
+  return output;
+}
+
+export const domidOf = async ({ name }: Guest): Promise<number> => Number(await inDom0('xl', 'domid', name));
+
+/** The suite's program in a guest. */
+export class GuestProgram {
+  readonly #socket: net.Socket;
+  readonly #waiting: Array<{ resolve: (result: never) => void; reject: (error: Error) => void }> = [];
+  /** Resolves when it is gone, however it went. */
+  readonly gone: Promise<void>;
+
+  private constructor(socket: net.Socket) {
+    this.#socket = socket;
+    createInterface({ input: socket }).on('line', (line) => {
+      const { result, error } = JSON.parse(line) as { result?: never; error?: string };
+      const { resolve, reject } = this.#waiting.shift()!;
+      if (error === undefined) resolve(result!);
+      else reject(new Error(error));
+    });
+    socket.on('error', () => {}); // told by close
+    this.gone = new Promise((resolve) => {
+      socket.once('close', () => {
+        for (const { reject } of this.#waiting.splice(0)) reject(new Error('the program in the guest is gone'));
+        resolve();
+      });
+    });
+  }
+
+  static async start(guest: Guest): Promise<GuestProgram> {
+    const server = net.createServer().listen(0, DOM0_ADDRESS);
+    await new Promise((resolve) => server.once('listening', resolve));
+    const { port } = server.address() as net.AddressInfo;
+    const connected = new Promise<net.Socket>((resolve) => server.once('connection', resolve));
+    const program = '/opt/memtide/dist/test/xen/guest-program.js';
+    const ended = inGuest(guest, `exec node ${program} ${DOM0_ADDRESS} ${port}`).then(() => {
+      throw new Error('the program in the guest ended before it had connected');
+    });
+    const socket = await Promise.race([connected, ended]);
+    ended.catch(() => {}); // from here on its end shows in the socket
+    server.close();
+    return new GuestProgram(socket.setNoDelay(true));
+  }
+
+  /** The one that all tests share: starting another takes long. */
+  static shared(): Promise<GuestProgram> {
+    shared ??= GuestProgram.start(GUESTS[0]!);
+    return shared;
+  }
+
+  call<Name extends keyof GuestCall>(name: Name, ...args: Parameters<GuestCall[Name]>): Promise<GuestResult<Name>> {
+    this.#socket.write(`${JSON.stringify({ name, args })}\n`);
+    return new Promise((resolve, reject) => this.#waiting.push({ resolve: resolve as never, reject }));
+  }
+
+  /** Ends the program, and lets this one end. */
+  async stop(): Promise<void> {
+    this.#socket.end();
+    await this.gone;
+  }
+}
+
+let shared: Promise<GuestProgram> | undefined;

@@ -1,0 +1,12 @@
+/**
+ * The whole Xen suite in one process, in this order: starting Node takes ten seconds and more on the emulated board. Death
+ * comes last, for it ends the program in the guest that the others share.
+ */
+import './grants.test.ts';
+import './control-file.test.ts';
+import './doorbell.test.ts';
+import './round-trip.test.ts';
+import './balloon.test.ts';
+import './gpio.test.ts';
+import './doctor.test.ts';
+import './death.test.ts';
