@@ -3,7 +3,8 @@
 #   FOLDER/xen, FOLDER/linux          the hypervisor and the kernel
 #   FOLDER/initramfs                  finds the root disk, in dom0 and in guests
 #   FOLDER/root.img                   the root of dom0 and of all guests, ext4, label memtide-root
-# Needs root or fakeroot, mmdebstrap, e2fsprogs, cpio. Takes about a minute; nothing is emulated.
+# Needs root or fakeroot, mmdebstrap, e2fsprogs, cpio. Takes about a minute; nothing is emulated. Ends with 75 where no
+# mirror with these packages answers.
 set -Eeuo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 folder=$(mkdir -p "$1" && cd "$1" && pwd)
@@ -18,16 +19,27 @@ packages=(
 )
 
 say 'packages'
-# The machine's own mirror, whatever it is.
-site=$(apt-get indextargets --format '$(SITE)' 'Created-By: Packages' | grep -v security | head -n 1)
+# The machine's own mirror, where it is one of Debian.
+site=$(apt-get indextargets --format '$(SITE)' 'Created-By: Packages' 'Origin: Debian' | grep -v security | head -n 1 || true)
+site=${site:-http://deb.debian.org/debian}
+tries=0
+until /usr/lib/apt/apt-helper -o Acquire::Retries=3 download-file "$site/dists/trixie/InRelease" "$work/InRelease" >"$work/log" 2>&1; do
+  tries=$((tries + 1))
+  if [ "$tries" -ge 3 ]; then
+    tail -n 3 "$work/log" >&2
+    exit 75
+  fi
+  sleep 5
+done
 printf 'deb [arch=arm64] %s trixie main\n' "$site" >"$work/sources.list"
-mmdebstrap --quiet --architectures=arm64 --variant=extract \
+mmdebstrap --quiet --architectures=arm64 --variant=extract --aptopt='Acquire::Retries "5"' \
   --include="$(IFS=,; echo "${packages[*]}")" trixie "$work/root.tar" "$work/sources.list" 2>"$work/log" ||
   { tail -n 20 "$work/log" >&2; exit 1; }
 
 say 'root'
 mkdir "$work/root"
-tar -xf "$work/root.tar" -C "$work/root"
+# Its device nodes are the kernel's to make, and a container may not.
+tar -xf "$work/root.tar" -C "$work/root" --exclude='./dev/*'
 rm "$work/root.tar"
 root=$work/root
 release=$(basename "$root"/usr/lib/modules/*)

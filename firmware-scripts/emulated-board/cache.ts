@@ -6,9 +6,12 @@ import path from 'node:path';
 /** Of an entry, this many are kept: the last ones used. */
 const KEPT = 2;
 
-/** @param inputs files and folders whose names and contents decide; a folder counts with all that is in it. */
-export function hashOf(inputs: readonly string[]): string {
-  const hash = createHash('sha256');
+/**
+ * @param inputs files and folders whose names and contents decide; a folder counts with all that is in it.
+ * @param facts what else decides.
+ */
+export function hashOf(inputs: readonly string[], facts: readonly string[] = []): string {
+  const hash = createHash('sha256').update(JSON.stringify(facts));
   for (const input of inputs) {
     for (const file of filesBelow(input)) {
       hash.update(`${path.relative(path.dirname(input), file)}\0`).update(fs.readFileSync(file));

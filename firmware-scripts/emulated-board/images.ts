@@ -5,6 +5,7 @@ import path from 'node:path';
 import { MemtideError } from '../../src/errors.ts';
 import { cached, hashOf } from './cache.ts';
 import type { Progress } from './progress.ts';
+import { hasProgram } from './requirements.ts';
 
 export interface Images {
   readonly xen: string;
@@ -26,17 +27,15 @@ export async function buildImages(repository: string, cache: string, progress: P
   const root = await progress.step('Debian with Xen, for arm64', () =>
     cached(cache, 'root', rootKey, (folder) => run(script('build-image.sh'), folder)),
   );
-  const modulesKey = hashOf([script('build-modules.sh'), ...inRepository('package-lock.json')]);
+  // Without one the image has less in it.
+  const compiler = [hasProgram('aarch64-linux-gnu-g++') ? 'with a cross compiler' : 'without'];
+  const modulesKey = hashOf([script('build-modules.sh'), ...inRepository('package-lock.json')], compiler);
   const modules = await progress.step('packages of memtide, for arm64', () =>
     cached(cache, 'modules', modulesKey, (folder) => run(script('build-modules.sh'), folder)),
   );
   const compiled = inRepository('dist/bin', 'dist/src', 'dist/test', 'boards', 'package.json');
-  const appKey = hashOf([
-    script('build-app.sh'),
-    script('evtchn-ping-pong.c'),
-    path.join(modules, 'package-lock.json'),
-    ...compiled,
-  ]);
+  const appInputs = [script('build-app.sh'), script('evtchn-ping-pong.c'), ...compiled];
+  const appKey = hashOf(appInputs, [path.basename(modules)]);
   const app = await progress.step('memtide as compiled here', () =>
     cached(cache, 'app', appKey, (folder) => run(script('build-app.sh'), modules, path.join(folder, 'app.img'))),
   );
@@ -48,10 +47,17 @@ export async function buildImages(repository: string, cache: string, progress: P
   return { xen, linux, initramfs, root: path.join(root, 'root.img'), app: path.join(app, 'app.img') };
 }
 
+/** A build says so by this exit code (EX_TEMPFAIL): the packages are out of reach, and nothing is wrong here. */
+const OUT_OF_REACH = 75;
+
+/** The packages that an image is made of cannot be had now. */
+export class OutOfReach extends Error {}
+
 async function run(program: string, ...args: string[]): Promise<void> {
   const child = spawn(program, args, { stdio: ['ignore', 'inherit', 'inherit'] });
   const [code, signal] = await once(child, 'exit');
   if (code === 0) return;
+  if (code === OUT_OF_REACH) throw new OutOfReach('no mirror of Debian answers with the packages of its image');
   throw new MemtideError({
     operation: 'build for the emulated board',
     object: [program, ...args].join(' '),

@@ -11,12 +11,16 @@ const PROGRAMS: Readonly<Record<string, string>> = {
   setpriv: 'util-linux',
 };
 
+/** Whether a program of that name can be run. @param searchPath $PATH. */
+export function hasProgram(name: string, searchPath: string = process.env.PATH ?? ''): boolean {
+  return [...searchPath.split(path.delimiter), '/usr/sbin', '/sbin'].some((folder) =>
+    fs.existsSync(path.join(folder, name)),
+  );
+}
+
 /** @returns why the board cannot run here, in one line with the mend; `undefined` where it can. */
 export function whatIsMissing(searchPath: string, uid: number): string | undefined {
-  const folders = [...searchPath.split(path.delimiter), '/usr/sbin', '/sbin'];
-  const missing = Object.keys(PROGRAMS).filter(
-    (program) => !folders.some((folder) => fs.existsSync(path.join(folder, program))),
-  );
+  const missing = Object.keys(PROGRAMS).filter((program) => !hasProgram(program, searchPath));
   if (missing.length > 0) {
     const packages = [...new Set(missing.map((program) => PROGRAMS[program]))];
     return `no ${missing.join(', ')} here (apt install ${packages.join(' ')})`;

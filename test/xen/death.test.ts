@@ -20,7 +20,7 @@ describe('death', { ...ON_BOARD, timeout: 300_000 }, () => {
     doomed.call('die').catch(() => {});
     await doomed.gone;
     let heard = 0;
-    for (let tries = 0; heard === 0 && tries < 100; tries++) heard = channels.wait(100);
+    for (let tries = 0; heard === 0 && tries < 600; tries++) heard = channels.wait(100);
     assert.equal(heard, 1);
     assert.equal(channels.ports[0], port);
     assert.equal(words[2], 0xffff_ff00 | 0, 'byte 8 and no other');

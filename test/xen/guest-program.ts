@@ -71,6 +71,8 @@ const calls = {
       limits: { floor: mebibytes(floor), ceiling: mebibytes(ceiling) },
       bootBytes: mebibytes(boot),
       deadlineMillis: 120_000,
+      // The emulator's own machine may be busy for seconds.
+      stallMillis: 3000,
       clock: systemClock,
       sleep: (millis) => Atomics.wait(sleeper, 0, 0, millis),
     });

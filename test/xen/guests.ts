@@ -23,7 +23,9 @@ export const GUESTS: readonly Guest[] = (process.env.MEMTIDE_GUESTS ?? '')
   });
 
 /** For tests and suites that need the board. */
-export const ON_BOARD = { skip: GUESTS.length > 0 ? false : 'runs in dom0 of the emulated board: npm run test:xen' };
+export const ON_BOARD = {
+  skip: GUESTS.length > 0 ? false : 'the Xen suite runs in dom0 of the emulated board: npm run test:xen',
+};
 
 const DOM0_ADDRESS = '10.17.0.1';
 const run = promisify(execFile);

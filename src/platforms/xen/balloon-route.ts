@@ -14,7 +14,7 @@ const PAGE_BYTES = 4 * KIB;
 const LOOK_MILLIS = 2;
 /** A page of a Xen with much to do takes no longer; on the emulated board the first came after 28 to 52 ms. */
 const STALL_MILLIS = 250;
-/** Twice: a first time may have come just as the driver was about to go on. */
+/** In a row: a first time may have come just as the driver was about to go on. */
 const MOST_NUDGES = 2;
 /** Stays available to the kernel and its programs whatever is asked for: below it the kernel reclaims, and stalls. */
 const HEADROOM_BYTES = 16 * MIB;
@@ -30,6 +30,8 @@ export interface BalloonRouteOptions {
   readonly directMapped?: boolean;
   /** Longest that a move may take. 0.1 to 0.5 ms a MiB on boards, some 20 in the emulator. */
   readonly deadlineMillis: number;
+  /** A target that stands still for this long is nudged, and given up after some nudges; 250 when left out. */
+  readonly stallMillis?: number;
   readonly clock: Clock;
   /** Blocks this thread. */
   readonly sleep: (millis: number) => void;
@@ -85,7 +87,7 @@ export class BalloonRoute implements ReservationRoute {
 
   /** @returns where it has come to; a target that was not reached is taken back to there, so that nothing moves later. */
   #move(wanted: Bytes, refusal: Refusal, reason: string): MoveResult {
-    const { driver, clock, deadlineMillis, sleep } = this.#options;
+    const { driver, clock, deadlineMillis, stallMillis = STALL_MILLIS, sleep } = this.#options;
     const millisSince = (start: number): number => (clock.monotonicMicros() - start) / 1000;
     const started = clock.monotonicMicros();
     driver.setTarget(wanted);
@@ -94,7 +96,7 @@ export class BalloonRoute implements ReservationRoute {
     let nudges = 0;
     while (current !== wanted) {
       if (millisSince(started) >= deadlineMillis) return this.#giveUp('deadline', `not within ${deadlineMillis} ms`);
-      if (millisSince(movedAt) >= STALL_MILLIS) {
+      if (millisSince(movedAt) >= stallMillis) {
         if (nudges++ === MOST_NUDGES) return this.#giveUp(refusal, reason);
         // The driver has to see it in between: it compares when it is woken, not when it is told.
         driver.setTarget(bytes(wanted > current ? wanted - PAGE_BYTES : wanted + PAGE_BYTES));
@@ -105,6 +107,7 @@ export class BalloonRoute implements ReservationRoute {
       sleep(LOOK_MILLIS);
       const next = driver.current();
       if (next !== current) movedAt = clock.monotonicMicros();
+      if (Math.abs(wanted - next) < Math.abs(wanted - current)) nudges = 0;
       current = next;
     }
     return { ok: true, limit: wanted };

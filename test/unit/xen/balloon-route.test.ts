@@ -128,6 +128,17 @@ test('a driver that sleeps after a refusal is woken when there is memory again',
   assert.deepEqual(route.grow(mebibytes(60)), { ok: true, limit: mebibytes(216) });
 });
 
+test('a driver that is stopped again and again, and goes on each time, is not given up', () => {
+  const { route, driver, at } = routeOf();
+  route.shrink(mebibytes(100));
+  driver.cap = mebibytes(160);
+  at((now) => {
+    // A step of 8 MiB, each after a nudge was needed for it.
+    driver.cap = mebibytes(160 + 8 * Math.floor(now / 400));
+  });
+  assert.deepEqual(route.grow(mebibytes(60)), { ok: true, limit: mebibytes(216) });
+});
+
 test('the model sleeps indeed: without a nudge it would never go on', () => {
   const { driver } = routeOf();
   driver.held = mebibytes(150);
