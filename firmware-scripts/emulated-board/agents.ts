@@ -5,9 +5,10 @@ import type { Progress } from './progress.ts';
 import { Status } from './status.ts';
 
 // Node alone takes 2 to 5 s to start in dom0, 4 to 14 in a guest, and several times that beside other work.
-const BACKEND_SECONDS = 180;
-const AGENT_SECONDS = 300;
+const BACKEND_SECONDS = 300;
+const AGENT_SECONDS = 400;
 const ORDER_SECONDS = 120;
+const BROKER_MILLIS = 5000;
 const FILES = '/opt/memtide/boards/qemu/virt-arm64';
 
 /** @returns what the agents say from here on. */
@@ -18,11 +19,23 @@ export async function startAgents(board: Board, guests: readonly Guest[], progre
     { deadlineSeconds: ORDER_SECONDS },
   );
   const remedy = 'read the agents’ logs in share/log of the folder named above: agent-dom0.log, guest-*.log';
+  // Not by trying: connections that the emulated network card takes before there is a broker reach it all the same, later
+  // and together, and each costs it a third of a second.
+  await progress.wait(
+    {
+      what: 'the agent of dom0 is ready',
+      deadlineSeconds: BACKEND_SECONDS,
+      remedy,
+      attempt: () => (board.log('agent-dom0').includes('memtide backend: ready') ? true : undefined),
+    },
+    board.ended,
+  );
   await progress.wait(
     {
       what: 'the broker in dom0 answers',
       deadlineSeconds: BACKEND_SECONDS,
       remedy,
+      pollMillis: BROKER_MILLIS,
       attempt: () =>
         status.start().then(
           () => true as const,

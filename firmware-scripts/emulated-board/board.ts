@@ -57,6 +57,11 @@ export class Board {
     return this.#emulator.ended;
   }
 
+  /** What is in share/log/NAME.log so far. */
+  log(name: string): string {
+    return readText(path.join(this.#options.folder, 'share/log', `${name}.log`));
+  }
+
   /** Until every guest runs scripts. */
   async boot(): Promise<void> {
     const { progress, folder, guests } = this.#options;
@@ -77,13 +82,12 @@ export class Board {
     });
     created.catch(() => {}); // awaited below, when the guests have had their time
     for (const name of names) {
-      const log = path.join(folder, 'share/log', `guest-${name}.log`);
       await progress.wait(
         {
           what: `guest ${name} has booted`,
           deadlineSeconds: GUESTS_SECONDS,
-          remedy: `read ${log} and ${console}`,
-          attempt: () => (readText(log).includes(`memtide: ${name} is ready`) ? true : undefined),
+          remedy: `read share/log/guest-${name}.log and console.log in ${folder}`,
+          attempt: () => (this.log(`guest-${name}`).includes(`memtide: ${name} is ready`) ? true : undefined),
         },
         Promise.race([this.ended, created.then(() => new Promise<never>(() => {}))]),
       );

@@ -13,6 +13,8 @@ export interface Wait<T> {
   readonly deadlineSeconds: number;
   /** Where to look when it does not. */
   readonly remedy: string;
+  /** Between two looks; 200 when left out. */
+  readonly pollMillis?: number;
   /** Looked at until it gives something. What it throws ends the wait. */
   readonly attempt: () => T | undefined | Promise<T | undefined>;
 }
@@ -38,7 +40,10 @@ export class Progress {
   }
 
   /** @throws MemtideError when the deadline passes, or `ended` rejects first. */
-  async wait<T>({ what, deadlineSeconds, remedy, attempt }: Wait<T>, ended: Promise<never>): Promise<T> {
+  async wait<T>(
+    { what, deadlineSeconds, remedy, pollMillis = POLL_MILLIS, attempt }: Wait<T>,
+    ended: Promise<never>,
+  ): Promise<T> {
     const started = performance.now();
     let reminded = 0;
     for (;;) {
@@ -61,7 +66,7 @@ export class Progress {
         reminded = seconds;
         this.say(`  … ${what}? ${Math.floor(seconds)} s of at most ${deadlineSeconds}`);
       }
-      await Promise.race([sleep(POLL_MILLIS), ended]);
+      await Promise.race([sleep(pollMillis), ended]);
     }
   }
 

@@ -1,6 +1,6 @@
 /**
  * The whole Xen suite in one process, in this order: starting Node takes ten seconds and more on the emulated board. Death
- * comes last, for it ends the program in the guest that the others share.
+ * ends the program in the guest that those before it share; two programs at once would make the guest swap its own code.
  */
 import './grants.test.ts';
 import './control-file.test.ts';
@@ -8,5 +8,5 @@ import './doorbell.test.ts';
 import './round-trip.test.ts';
 import './balloon.test.ts';
 import './gpio.test.ts';
-import './doctor.test.ts';
 import './death.test.ts';
+import './doctor.test.ts';
