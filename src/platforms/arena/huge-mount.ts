@@ -36,8 +36,9 @@ export async function mountHugeTmpfs(sizeBytes: number, keep: string): Promise<H
     stdio: ['ignore', 'pipe', 'pipe'],
     detached: true,
   });
-  keeper.unref();
+  // Until it stands, nothing else may keep this process alive: its pipes close a moment before its end is told.
   const reason = await startKeeper(keeper);
+  keeper.unref();
   if (reason !== undefined) {
     keeper.kill();
     return { ok: false, reason };
