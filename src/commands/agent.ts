@@ -1,9 +1,9 @@
 import fs from 'node:fs';
 import type { BackendAgent } from '../agent/backend-agent.ts';
 import type { DomainAgent } from '../agent/domain-agent.ts';
+import { keepSmall } from '../agent/keep-small.ts';
 import { openLog } from '../agent/log.ts';
 import type { RemoteAgent } from '../agent/remote-agent.ts';
-import { settleSoon } from '../agent/settle.ts';
 import { loadConfigApart } from '../config/load-apart.ts';
 import type { Config } from '../config/schema.ts';
 import { RunFiles } from '../coordination/run-files.ts';
@@ -37,7 +37,7 @@ export async function agentCommand(options: AgentOptions, io: CommandIo): Promis
   io.signal.addEventListener('abort', () => stop(EXIT.ok));
   try {
     await agent.start();
-    settleSoon();
+    keepSmall();
     io.stdout.write(`memtide ${name}: ready in ${runDir}\n`);
     if (io.signal.aborted) stop(EXIT.ok);
     return await ended;

@@ -21,7 +21,9 @@ export function domainsText(result: DomainsResult, { colours }: { readonly colou
     [
       'handshake   to the back end’s sleeping fast plane and back, no memory',
       `request     one chunk, nothing on offer: application, front end, back end and back; all domains in turn, ${RATE_PER_SECOND} a second in all`,
-      'claims      what is on offer, claimed and released by one thread for all domains in turn; nobody is asked',
+      'claim       one chunk of what is on offer: nobody is asked, nobody is woken',
+      'release     the same and its release, by one thread for all domains in turn, as fast as it can: each release wakes a front',
+      '            end, which scrubs the chunk; its CPU time',
     ].join('\n'),
     ...(warnings.length > 0 ? [warnings.map((warning) => `! ${warning}`).join('\n')] : []),
   ];
@@ -32,8 +34,8 @@ const micros = (value: number | undefined): string => (value === undefined ? '�
 
 const latencies = (rows: readonly DomainsRow[]): string =>
   alignedTable([
-    ['', 'handshake', '', 'request', '', '', 'claims', ''],
-    ['domains', 'p50', 'p99', 'p50', 'p99', 'refused', 'per s', 'found'],
+    ['', 'handshake', '', 'request', '', '', 'claim', '', 'with release', '', ''],
+    ['domains', 'p50', 'p99', 'p50', 'p99', 'refused', 'p50', 'p99', 'per s', 'front end', 'found'],
     ...rows.map((row) => [
       String(row.domains),
       micros(row.handshake.p50_us),
@@ -41,7 +43,10 @@ const latencies = (rows: readonly DomainsRow[]): string =>
       micros(row.request.p50_us),
       micros(row.request.p99_us),
       String(row.refused),
+      micros(row.claim.p50_us),
+      micros(row.claim.p99_us),
       row.claims_per_s.toFixed(0),
+      `${row.front_us_per_claim.toFixed(0)} µs`,
       `${(row.claims_hit_rate * 100).toFixed(0)} %`,
     ]),
   ]);

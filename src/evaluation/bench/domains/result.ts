@@ -22,10 +22,14 @@ const row = z.object({
   backend_us_per_request: z.number(),
   /** All front ends with nothing to do, of one core. */
   fronts_idle_percent: figure,
-  /** Claims of what is on offer, by one thread for all domains in turn; the back end is not asked. */
+  /** A claim of what is on offer: the application alone, nobody is asked. */
+  claim: latency,
+  /** Claims and releases of what is on offer, by one thread for all domains in turn, one after the other as fast as it can. */
   claims_per_s: figure,
   /** Share of the tries that found something. */
   claims_hit_rate: z.number().min(0).max(1),
+  /** CPU time of the front ends for each of them: a release wakes one, to scrub what came back. */
+  front_us_per_claim: figure,
   /** Private memory (RssAnon). */
   backend_mib: figure,
   front_mib: figure,

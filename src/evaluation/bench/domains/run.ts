@@ -116,8 +116,10 @@ async function measureRow(
     backend_busy_percent: busy.backend * 100,
     backend_us_per_request: ((busy.backend - idle.backend) * busy.seconds * 1e6) / requests,
     fronts_idle_percent: idle.fronts * 100,
+    claim: claims.latency,
     claims_per_s: claims.perSecond,
     claims_hit_rate: claims.hitRate,
+    front_us_per_claim: claims.frontMicros,
     backend_mib: backend,
     front_mib: fronts,
     control_kib: machine.controlBytes() / KIB,
@@ -166,22 +168,32 @@ async function claimInTurn(machine: DomainsMachine, domains: number, millis: num
   const offered = Math.floor((ARENA_BYTES / CHUNK_BYTES / domains) * OFFERED_SHARE);
   await machine.offer(offered);
   while (machine.apps.some((app) => app.claimableBytes === 0)) await wait(5, undefined, { signal });
-  let hits = 0;
+  const micros: number[] = [];
   let tries = 0;
   const began = performance.now();
+  const cpuBefore = machine.frontCpuMicros();
   while (performance.now() - began < millis) {
     for (const app of machine.apps) {
+      const before = performance.now();
       const lease = app.tryBorrow(CHUNK_BYTES);
+      const taken = microsSince(before);
       tries++;
       if (!lease) continue;
-      hits++;
+      micros.push(taken);
       lease.release();
     }
     if (tries % 256 < machine.apps.length) await turn(undefined, { signal });
   }
   const seconds = microsSince(began) / 1e6;
+  const frontMicros = machine.frontCpuMicros() - cpuBefore;
   await machine.offer(0);
-  return { perSecond: hits / seconds, hitRate: hits / tries };
+  const hits = micros.length;
+  return {
+    latency: fromSamples(micros),
+    perSecond: hits / seconds,
+    hitRate: hits / tries,
+    frontMicros: frontMicros / hits,
+  };
 }
 
 const latencyOf = ({ n, p50_us, p99_us, max_us }: DomainsRow['handshake']): DomainsRow['handshake'] => ({
@@ -193,7 +205,7 @@ const latencyOf = ({ n, p50_us, p99_us, max_us }: DomainsRow['handshake']): Doma
 
 function fromSamples(micros: readonly number[]): DomainsRow['request'] {
   const summary = summarize(micros);
-  if (!summary) throw new Error('every request was refused');
+  if (!summary) throw new Error('nothing was served');
   const { n, p50, p99, max } = summary;
   return { n, p50_us: p50, ...(p99 !== undefined && { p99_us: p99 }), max_us: max };
 }
