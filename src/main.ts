@@ -35,6 +35,12 @@ const positive = (text: string): number => {
   return value;
 };
 
+const port = (text: string): number => {
+  const value = number(text);
+  if (!Number.isInteger(value) || value > 65_535) throw new InvalidArgumentError('It must be a port, 0 to 65535.');
+  return value;
+};
+
 let exitCode = 0;
 /** Runs a command; what it returns is the exit code. */
 const run = (action: () => Promise<number>): Promise<void> =>
@@ -111,6 +117,25 @@ program
   .option('--json', 'for programs')
   .addHelpText('after', '\nExamples:\n  $ memtide status\n  $ memtide status --config memtide.json --json')
   .action((options) => run(async () => (await import('./commands/status.ts')).statusCommand(options, io)));
+
+program
+  .command('dashboard')
+  .description('a page in the browser: memory, bursts and latency, live; and replay of recorded drives')
+  .option('--broker <url>', 'mqtt://HOST[:PORT] or mqtts://… (default: of the configuration, or of the back end here)')
+  .option('--host <address>', 'where to listen; beyond this machine a token is required', '127.0.0.1')
+  .option('--port <n>', '0 takes any free one', port, 8420)
+  .option('--drives <dir>', 'recorded drives that the page may open (default: log_dir of the configuration)')
+  .option('--config <file>', 'the configuration that the agents run with')
+  .addOption(runDirOption())
+  .option('--vehicle <name>', 'whose (default: the first that is heard)')
+  .option('--username <name>', 'for the broker')
+  .option('--password-file <file>', 'its first line is the password')
+  .option('--ca-file <file>', 'PEM of the certificate authority of an mqtts broker')
+  .addHelpText(
+    'after',
+    '\nExamples:\n  $ memtide dashboard\n  $ memtide dashboard --broker mqtt://192.168.1.7 --host 0.0.0.0 --drives drives',
+  )
+  .action((options) => run(async () => (await import('./commands/dashboard.ts')).dashboardCommand(options, io)));
 
 program
   .command('run')

@@ -15,7 +15,7 @@ import { Sampler } from '../pressure/sampler.ts';
 import { DEFAULT_SAMPLING_RATE } from '../pressure/sampling-rate.ts';
 import { systemTimer } from '../pressure/timer.ts';
 import type { BurstRecord, LocalProbe, PressureSample } from '../records.ts';
-import type { Reporter } from '../telemetry/reporter.ts';
+import type { MarkSource, Reporter } from '../telemetry/reporter.ts';
 import { Telemetry } from '../telemetry/telemetry.ts';
 import { type Bytes, bytes, MIB, mebibytes, micros } from '../units.ts';
 import { Changes } from './changes.ts';
@@ -184,8 +184,8 @@ export class DomainAgent implements CommandedDomain {
     return reason === undefined ? probeLocal(byteLength) : { kind: 'skipped', reason };
   }
 
-  mark(label: string | undefined): void {
-    this.#reporter?.mark('command', label);
+  mark(source: MarkSource, label: string | undefined): void {
+    this.#reporter?.mark(source, label);
   }
 
   fixReserve(mib: number | undefined): void {

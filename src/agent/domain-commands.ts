@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import type { LocalProbe } from '../records.ts';
 import { type CommandHandlers, command } from '../telemetry/commands.ts';
+import type { MarkSource } from '../telemetry/reporter.ts';
 import { type Bytes, bytes } from '../units.ts';
 
 /** What the agent of a domain lets be commanded of it over MQTT. */
@@ -8,7 +9,7 @@ export interface CommandedDomain {
   /** Times a local allocation. The agent's slow plane stands still meanwhile. */
   probe(byteLength: Bytes): LocalProbe;
   /** Writes a mark into telemetry and the drive log. */
-  mark(label: string | undefined): void;
+  mark(source: MarkSource, label: string | undefined): void;
   /**
    * Fixes the reserve, or leaves it to policy again; until the agent ends: the configuration is not written.
    * @throws Error when the domain may not hold so much.
@@ -28,10 +29,17 @@ export const domainCommands = (domain: CommandedDomain): CommandHandlers => ({
     const { freshMicros, bestMicros, bestWay } = probe;
     return { size_kib, fresh_us: freshMicros, best_us: bestMicros, best_way: bestWay };
   }),
-  mark: command({ label: z.string().min(1).max(256).optional() }, ({ label }) => {
-    domain.mark(label);
-    return { label };
-  }),
+  mark: command(
+    {
+      label: z.string().min(1).max(256).optional(),
+      // How it was made, where a person made it; a program's is of the command alone.
+      source: z.enum(['keyboard', 'touch', 'command']).default('command'),
+    },
+    ({ label, source }) => {
+      domain.mark(source, label);
+      return { label, source };
+    },
+  ),
   reserve: command(
     {
       reserve_mib: z

@@ -3,6 +3,7 @@ import os from 'node:os';
 import path from 'node:path';
 import type { WriteStream } from 'node:tty';
 import { systemClock } from '../clock.ts';
+import { Dashboard } from '../dashboard/server/dashboard.ts';
 import { Demo } from '../demo/demo.ts';
 import { applyReport, type DemoState, newState } from '../demo/demo-state.ts';
 import { readDrive } from '../demo/drive.ts';
@@ -14,7 +15,7 @@ import { Subscription } from '../demo/subscription.ts';
 import { summarizeDrive } from '../demo/summary.ts';
 import { summaryText } from '../demo/summary-text.ts';
 import { renderView, type ViewScene } from '../demo/view.ts';
-import { EXIT, type ExitCode, MemtideError } from '../errors.ts';
+import { EXIT, type ExitCode, errorMessage, MemtideError } from '../errors.ts';
 import { shippedRecordings } from '../evaluation/recording/catalogue.ts';
 import { readRecording } from '../evaluation/recording/read.ts';
 import { MachineSource } from '../pressure/machine-source.ts';
@@ -55,11 +56,13 @@ export async function startCommand(options: StartOptions, io: CommandIo): Promis
   tell.write(`${introduction(size)}\n`);
   const live = new LiveView(options, io, tell);
   let subscription: Subscription | undefined;
+  let page: ServedPage | undefined;
   try {
     const { broker_url: brokerUrl, arena } = await demo.startAgents();
     if (brokerUrl !== undefined) {
       subscription = new Subscription({ brokerUrl, base: BASE_TOPIC, onReport: (message) => live.hear(message) });
       await subscription.start();
+      page = await servePage(brokerUrl, logDir, tell);
     }
     await demo.startApplications();
     live.start({
@@ -72,10 +75,12 @@ export async function startCommand(options: StartOptions, io: CommandIo): Promis
       startMicros: systemClock.monotonicMicros(),
       runDir,
       ...(brokerUrl === undefined ? {} : { brokerUrl }),
+      ...(page === undefined ? {} : { dashboardUrl: page.url }),
     });
     await Promise.race([untilOver(options, io.signal), demo.failure]);
   } finally {
     live.stop();
+    await page?.dashboard.stop();
     await subscription?.stop();
     await demo.stop();
   }
@@ -83,6 +88,35 @@ export async function startCommand(options: StartOptions, io: CommandIo): Promis
   if (options.json) io.stdout.write(`${JSON.stringify({ log_dir: logDir, ...summary }, undefined, 2)}\n`);
   else io.stdout.write(`\n${summaryText(summary, live.palette)}Logs and configuration: ${logDir}\n`);
   return EXIT.ok;
+}
+
+interface ServedPage {
+  readonly url: string;
+  readonly dashboard: Dashboard;
+}
+
+/** The same in the browser, at any free port. The demonstration goes on without it. */
+async function servePage(
+  brokerUrl: string,
+  logDir: string,
+  tell: NodeJS.WritableStream,
+): Promise<ServedPage | undefined> {
+  try {
+    const dashboard = new Dashboard({
+      host: '127.0.0.1',
+      port: 0,
+      broker: { url: brokerUrl, base: BASE_TOPIC },
+      driveFolders: [logDir],
+      clock: systemClock,
+      procRoot: '/proc',
+    });
+    const url = await dashboard.start();
+    tell.write(`memtide: the same in the browser: ${url}\n`);
+    return { url, dashboard };
+  } catch (error) {
+    tell.write(`memtide: no page in the browser: ${errorMessage(error)}\n`);
+    return undefined;
+  }
 }
 
 function checkMode(text: string): Mode {

@@ -29,6 +29,8 @@ export interface ViewScene {
   readonly startMicros: number;
   readonly runDir: string;
   readonly brokerUrl?: string;
+  /** Of the same in the browser. */
+  readonly dashboardUrl?: string;
 }
 
 const GLYPH = { private: '▓', leased: '█', reserve: '▒', offered: '░', pool: '·' } as const;
@@ -197,6 +199,7 @@ function fitting(columns: number): readonly Column[] {
 }
 
 function footer({ scene, palette }: ViewFrame, columns: number): string[] {
+  if (scene.dashboardUrl !== undefined) return [cut(`in the browser: ${scene.dashboardUrl}`, columns)];
   const status = `memtide status --run-dir ${scene.runDir}`;
   // Half an address is none.
   const withBroker = `${status}   ${scene.brokerUrl}`;
