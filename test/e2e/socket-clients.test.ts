@@ -222,7 +222,6 @@ for (const { name, missing, command } of CLIENTS) {
       await client.lease();
       const other = await connect({ domain: 'infotainment', runDir });
       const burst = await other.borrow(128 * MIB, { deadline: 20_000 });
-      assert.ok(burst.tierBytes.peer > 0);
       assert.equal(await client.line(), 'wanted back');
       assert.equal(await client.line(), 'released');
       assert.ok(Buffer.from(burst.view.buffer, burst.view.byteOffset, 128 * MIB).equals(Buffer.alloc(128 * MIB)));
@@ -269,7 +268,7 @@ test('a client whose lock the agent holds leaves nothing behind when it is kille
     });`;
   const client = spawn(process.execPath, ['-e', program, socket], { stdio: ['ignore', 'pipe', 'inherit'] });
   children.push(client);
-  await once(client.stdout!, 'data');
+  await Promise.race([once(client.stdout!, 'data'), once(client, 'exit').then(() => assert.fail('it ended'))]);
   assert.equal((await socketFigures()).leased_bytes, 32 * MIB);
   await end(client, 'SIGKILL');
   await until('the agent has noticed', async () => (await socketFigures()).leases === 0);

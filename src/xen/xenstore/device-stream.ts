@@ -1,7 +1,7 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads';
+import { MessageChannel, type MessagePort, receiveMessageOnPort, Worker } from 'node:worker_threads';
 import { MemtideError } from '../../errors.ts';
 import { EFD_CLOEXEC_NONBLOCK, errnoName, eventfd } from '../../native/libc.ts';
 import type { ByteReceiver, ByteStream } from './byte-stream.ts';
@@ -85,6 +85,8 @@ export class DeviceStream implements ByteStream {
     worker.on('error', (error) => this.#end(`its thread failed: ${error.message}`, error));
     this.#exited = new Promise((resolve) => {
       worker.once('exit', () => {
+        // The end may be known before the thread's last words have been heard.
+        for (let last = receiveMessageOnPort(port1); last; last = receiveMessageOnPort(port1)) this.#take(last.message);
         this.#end('its thread has ended');
         resolve();
       });
