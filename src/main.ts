@@ -271,6 +271,71 @@ config
     run(async () => (await import('./commands/config.ts')).configShowCommand(file === undefined ? {} : { file }, io)),
   );
 
+const drive = program
+  .command('drive')
+  .description('what vehicles reported, kept in files: record, look through, export')
+  .addHelpText(
+    'after',
+    `
+Examples:
+  $ memtide drive record --dir drives
+  $ memtide drive list drives
+  $ memtide drive export drives/demo-20261125T071011.drive.jsonl -o drive.csv
+  $ memtide drive prune drives --keep-mib 4096 --dry-run`,
+  );
+drive
+  .command('record')
+  .description('record what agents report, and confirm it to their spools, until Ctrl-C')
+  .option('--dir <dir>', 'where drives go; made if missing', 'drives')
+  .option('--broker <url>', 'mqtt://HOST[:PORT] or mqtts://… (default: of the configuration, or of the back end here)')
+  .option('--config <file>', 'the configuration that the agents run with')
+  .addOption(runDirOption())
+  .option('--vehicle <name>', 'only of this vehicle')
+  .option('--username <name>', 'for the broker')
+  .option('--password-file <file>', 'its first line is the password')
+  .option('--ca-file <file>', 'PEM of the certificate authority of an mqtts broker')
+  .option('--cap-mib <n>', 'the oldest drives go when the folder is larger', positive)
+  .addHelpText('after', '\nExamples:\n  $ memtide drive record --dir /var/lib/memtide/drives --cap-mib 8192')
+  .action((options) => run(async () => (await import('./commands/drive.ts')).driveRecordCommand(options, io)));
+drive
+  .command('list')
+  .argument('[dir]', 'a folder of drives', 'drives')
+  .description('the drives of a folder: when, how long, how many bursts and marks, what was lost')
+  .option('--json', 'for programs')
+  .addHelpText('after', '\nExamples:\n  $ memtide drive list\n  $ memtide drive list drives --json')
+  .action((dir: string, { json }) =>
+    run(async () => (await import('./commands/drive.ts')).driveListCommand({ dir, json: json === true }, io)),
+  );
+drive
+  .command('export')
+  .argument('<file>', 'a drive')
+  .description('a drive as CSV, with its times put right')
+  .option('-o, --out <file>', 'where to (default: standard output)')
+  .option(
+    '--report <name>',
+    'only one kind: tele/mem, tele/psi, tele/alloc, event/burst, event/mark, event/gap, state, info',
+  )
+  .addHelpText(
+    'after',
+    '\nExamples:\n  $ memtide drive export drives/demo-20261125T071011.drive.jsonl --report event/burst',
+  )
+  .action((file: string, options) =>
+    run(async () => (await import('./commands/drive.ts')).driveExportCommand({ ...options, file }, io)),
+  );
+drive
+  .command('prune')
+  .argument('[dir]', 'a folder of drives', 'drives')
+  .description('remove the oldest drives; what was written to in the last quarter of an hour stays')
+  .option('--keep-days <n>', 'keep those that were written to within so many days', positive)
+  .option('--keep-mib <n>', 'keep so much', positive)
+  .option('--dry-run', 'only show what would go')
+  .addHelpText('after', '\nExamples:\n  $ memtide drive prune --keep-days 90 --keep-mib 4096 --dry-run')
+  .action((dir: string, options) =>
+    run(async () =>
+      (await import('./commands/drive.ts')).drivePruneCommand({ ...options, dir, dryRun: options.dryRun === true }, io),
+    ),
+  );
+
 const telemetry = program
   .command('telemetry')
   .description('what agents say over MQTT')

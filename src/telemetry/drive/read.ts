@@ -46,9 +46,13 @@ const TOO_LONG: DriveLine = { kind: 'bad', torn: false, reason: `more than ${MAX
 
 /**
  * Reads a drive twice: what the clocks come to is known at its end only.
- * @param onEntry hears each message once, in the order of arrival. @throws what reading the file throws.
+ * @param onEntry hears each message once, in the order of arrival. What it returns is waited for.
+ * @throws what reading the file throws.
  */
-export async function readDrive(path: string, onEntry: (entry: DriveEntry) => void): Promise<DriveContent> {
+export async function readDrive(
+  path: string,
+  onEntry: (entry: DriveEntry) => void | Promise<void>,
+): Promise<DriveContent> {
   const clocks = await readClocks(path);
   const known = new Map<string, NumberSet>();
   let vehicle: string | undefined;
@@ -69,7 +73,8 @@ export async function readDrive(path: string, onEntry: (entry: DriveEntry) => vo
     else if (isAgain(message, known)) duplicates++;
     else {
       const time = clocks.timeOf(message.payload);
-      onEntry(time ? { ...message, time } : message);
+      const taken = onEntry(time ? { ...message, time } : message);
+      if (taken) await taken;
     }
   }
   return { clocks, ...(vehicle && { vehicle }), duplicates, badLines, ...(firstBad && { firstBad }) };

@@ -1,9 +1,8 @@
 /** A spool in a folder, for one process at a time. */
-import { closeSync, openSync } from 'node:fs';
-import { join } from 'node:path';
+import { closeSync } from 'node:fs';
 import type { Clock } from '../../clock.ts';
 import { EXIT, errorCode, errorMessage, MemtideError } from '../../errors.ts';
-import { tryLockByte } from '../../native/ofd-lock.ts';
+import { lockFolder } from '../folder-lock.ts';
 import { FolderDisk } from './disk.ts';
 import { SpoolFeed, type SpoolFeedOptions } from './feed.ts';
 import { Spool, type SpoolOptions } from './spool.ts';
@@ -31,7 +30,8 @@ export async function openSpool(options: OpenSpoolOptions): Promise<OpenSpool> {
   let lock: number | undefined;
   try {
     await disk.prepare();
-    lock = takeLock(folder);
+    lock = lockFolder(folder);
+    if (lock === undefined) throw inUse(folder);
     let feed: SpoolFeed | undefined;
     const spool = new Spool({
       ...others,
@@ -63,12 +63,8 @@ async function stop(timer: NodeJS.Timeout, spool: Spool, lock: number): Promise<
   closeSync(lock);
 }
 
-/** @returns the descriptor that holds it: the kernel lets go when its process ends. */
-function takeLock(folder: string): number {
-  const fd = openSync(join(folder, 'lock'), 'a+', 0o640);
-  if (tryLockByte(fd, 0)) return fd;
-  closeSync(fd);
-  throw new MemtideError({
+const inUse = (folder: string): MemtideError =>
+  new MemtideError({
     operation: 'open the spool',
     object: folder,
     expected: 'a folder of its own for each agent',
@@ -76,7 +72,6 @@ function takeLock(folder: string): number {
     remedy: 'end that process, or choose another spool.dir',
     exitCode: EXIT.unavailable,
   });
-}
 
 const cannotUse = (folder: string, cause: unknown): MemtideError =>
   new MemtideError({
