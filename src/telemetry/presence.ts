@@ -64,6 +64,7 @@ export class Presence {
       queued: this.#queue.length,
       ...(Object.fromEntries(dropped) as Figures),
       ...(spool && {
+        spool: spool.id,
         spool_unsent: spool.unsent,
         spool_unconfirmed: spool.unconfirmed,
         spool_bytes: spool.bytes,

@@ -85,6 +85,7 @@ const state = z.looseObject({
   dropped_mark: dropped(),
   dropped_rsp: dropped(),
   dropped_coord: dropped(),
+  spool: spooled.spool.describe('Id of the spool: a sink that has yet to hear of it says that it holds nothing of it.'),
   spool_unsent: count().optional().describe('Messages in the spool that no broker has acknowledged. Absent: no spool.'),
   spool_unconfirmed: count().optional().describe('Messages in the spool that no sink has confirmed.'),
   spool_bytes: count().optional().describe('What the spool takes of the disk.'),

@@ -46,6 +46,14 @@ export class Held {
     return this.#spools.get(keyOf(owner, spool))?.numbers.has(seq) === true;
   }
 
+  /** There is such a spool. @returns whether that is news. */
+  meet(owner: SpoolOwner, spool: string): boolean {
+    const key = keyOf(owner, spool);
+    if (this.#spools.has(key) || this.#spools.size >= MAX_SPOOLS) return false;
+    this.#spools.set(key, { vehicle: owner.vehicle, domain: owner.domain, spool, numbers: new NumberSet() });
+    return true;
+  }
+
   /** A message is in the books; with a gap record, so is all that it tells of. */
   add(
     owner: SpoolOwner,
@@ -53,15 +61,9 @@ export class Held {
     seq: number,
     gap?: Pick<ReportPayload<'event/gap'>, 'from_seq' | 'to_seq'>,
   ): void {
-    const key = keyOf(owner, spool);
-    let held = this.#spools.get(key);
-    if (!held) {
-      if (this.#spools.size >= MAX_SPOOLS) return;
-      held = { vehicle: owner.vehicle, domain: owner.domain, spool, numbers: new NumberSet() };
-      this.#spools.set(key, held);
-    }
-    const { numbers } = held;
-    if (numbers.intervals.length >= MAX_INTERVALS && !numbers.has(seq - 1)) return;
+    this.meet(owner, spool);
+    const numbers = this.#spools.get(keyOf(owner, spool))?.numbers;
+    if (!numbers || (numbers.intervals.length >= MAX_INTERVALS && !numbers.has(seq - 1))) return;
     numbers.add(seq);
     if (gap) numbers.add(gap.from_seq, gap.to_seq);
   }

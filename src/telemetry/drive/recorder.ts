@@ -144,7 +144,7 @@ export class DriveRecorder {
       const gap = report === 'event/gap' ? (payload as ReportPayload<'event/gap'>) : undefined;
       this.#held.add(received, spool, seq, gap);
       this.#booksDirty = true;
-    }
+    } else if (spool !== undefined && this.#held.meet(received, spool)) this.#booksDirty = true;
     return true;
   }
 

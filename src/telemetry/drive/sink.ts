@@ -35,16 +35,17 @@ export interface SinkStatus {
   readonly invalid: number;
 }
 
-/** Spools count the time for which a sink lacks something: they have to hear of it again. */
+/** Spools count the time for which a sink lacks something: they have to hear of it again, for some ten seconds. */
 const REPEAT_MILLIS = 2000;
-/** Where nothing is lacking and nothing is new. */
+const EAGER_REPEATS = 8;
+/** From then on where nothing is new: in case that what is lacking is the newest, which nobody here can know. */
 const QUIET_REPEATS = 15;
 const RECONNECT_MILLIS = 1000;
 const STOP_MILLIS = 2000;
 
 export class DriveSink {
   readonly #options: DriveSinkOptions;
-  readonly #said = new Map<string, { text: string; silent: number }>();
+  readonly #said = new Map<string, { readonly text: string; readonly same: number }>();
   #client: MqttClient | undefined;
   #timers: NodeJS.Timeout[] = [];
   #invalid = 0;
@@ -137,9 +138,10 @@ export class DriveSink {
       const topic = watermarkTopic({ base: this.#options.base, vehicle, domain });
       const text = JSON.stringify(said);
       const last = this.#said.get(`${topic} ${said.spool}`);
-      const silent = last?.text === text ? last.silent + (repeats ? 1 : 0) : 0;
-      const isDue = last?.text !== text || (repeats && (said.missing !== undefined || silent >= QUIET_REPEATS));
-      this.#said.set(`${topic} ${said.spool}`, { text, silent: isDue ? 0 : silent });
+      const same = last?.text === text ? last.same + (repeats ? 1 : 0) : 0;
+      const isEager = said.missing !== undefined || same <= EAGER_REPEATS || same % QUIET_REPEATS === 0;
+      const isDue = last?.text !== text || (repeats && isEager);
+      this.#said.set(`${topic} ${said.spool}`, { text, same });
       if (isDue) client.publish(topic, text, { qos: 1, retain: true }, () => {});
     }
   }
