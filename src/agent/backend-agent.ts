@@ -252,6 +252,7 @@ export class BackendAgent implements CommandedBackend {
         embedded: 'host',
         clock: systemClock,
         procRoot: '/proc',
+        health: () => (this.#mover ? this.#status() : {}),
         onProblem: (problem) => this.#log.warn(problem),
       }),
     );
@@ -357,7 +358,7 @@ export class BackendAgent implements CommandedBackend {
     }
   }
 
-  #status(): Record<string, unknown> {
+  #status() {
     this.#count();
     const { chunkBytes } = this.#service;
     return {

@@ -218,6 +218,7 @@ export class DomainAgent implements CommandedDomain {
         embedded: { join: brokerUrl ?? 'mqtt://127.0.0.1:1883' },
         clock: systemClock,
         procRoot: '/proc',
+        health: () => (this.#sampler ? this.#status() : {}),
         onProblem: (problem) => this.#log.warn(problem),
       }),
     );
@@ -371,7 +372,7 @@ export class DomainAgent implements CommandedDomain {
     this.#reporter?.burst(record);
   }
 
-  #status(): Record<string, unknown> {
+  #status() {
     const { limit, used, processes } = this.#budget.state;
     const { cost } = this.#sampler!;
     return {

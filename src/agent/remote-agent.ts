@@ -77,6 +77,7 @@ export class RemoteAgent {
         clock: systemClock,
         procRoot: '/proc',
         onCoordination: this.#port.hear,
+        health: () => (this.#link ? this.#status() : {}),
         onProblem: (problem) => this.#log.warn(problem),
       }),
     );
@@ -187,7 +188,7 @@ export class RemoteAgent {
     };
   }
 
-  #status(): Record<string, unknown> {
+  #status() {
     const { limit, used, processes } = this.#budget!.state;
     return {
       domain: this.#settings.name,

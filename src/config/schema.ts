@@ -231,6 +231,20 @@ const spool = z.strictObject({
     ),
 });
 
+const metrics = z.strictObject({
+  host: z
+    .string()
+    .min(1)
+    .max(253)
+    .default('127.0.0.1')
+    .describe('Address on which /metrics is served. It asks for no password, and tells of health only.'),
+  port: whole(1, 65_471)
+    .optional()
+    .describe(
+      'Port of the back end’s /metrics; the agent of a domain takes the next ones, in the order of domains. Left out: none is served.',
+    ),
+});
+
 const latency = z.strictObject({
   probe_min_gap_s: whole(0, 3600)
     .default(5)
@@ -289,6 +303,7 @@ const sections = {
   fast_plane: fastPlane.prefault({}).describe('The thread that answers peers.'),
   mqtt: mqtt.prefault({}).describe('Where telemetry goes and commands come from.'),
   spool: spool.prefault({}).describe('Telemetry kept on disk until it is delivered.'),
+  metrics: metrics.prefault({}).describe('Health for Prometheus.'),
   latency: latency.prefault({}).describe('How bursts are timed against local allocations.'),
   log: log.prefault({}).describe('What is written to standard error.'),
 };

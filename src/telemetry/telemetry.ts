@@ -9,15 +9,17 @@ import type { Config } from '../config/schema.ts';
 import { EXIT, errorCode, errorMessage, MemtideError } from '../errors.ts';
 import { MIB } from '../units.ts';
 import { EmbeddedBroker } from './broker.ts';
-import { BurstLog, type BurstLogStatus } from './burst-log.ts';
+import { BurstLog } from './burst-log.ts';
 import { adjtimexReader } from './clock-sync.ts';
+import type { AgentHealth } from './metrics/health.ts';
+import type { MetricsServer } from './metrics/server.ts';
 import { Publisher } from './publisher.ts';
 import { Reporter, type ReportSink } from './reporter.ts';
 import type { ReportPayload, Stamp } from './schema.ts';
-import type { FeedStatus } from './spool/contracts.ts';
 import type { OpenSpool } from './spool/open-spool.ts';
 import { readBootId, Stamper } from './stamp.ts';
-import type { PublisherOptions, UplinkStatus } from './uplink.ts';
+import type { TelemetryStatus } from './telemetry-status.ts';
+import type { PublisherOptions } from './uplink.ts';
 
 export interface TelemetryOptions {
   readonly config: Config;
@@ -31,19 +33,12 @@ export interface TelemetryOptions {
   readonly clock: Clock;
   /** `/proc`, or a fixture. */
   readonly procRoot: string;
+  /** Of the agent, for /metrics. */
+  readonly health?: () => AgentHealth;
   readonly commands?: PublisherOptions['commands'];
   readonly onCoordination?: PublisherOptions['onCoordination'];
   /** Hears, once each, of what does not work. */
   readonly onProblem: (problem: string) => void;
-}
-
-export interface TelemetryStatus {
-  /** Absent: no broker is configured, or the embedded one could not start. */
-  readonly uplink?: UplinkStatus;
-  readonly log?: BurstLogStatus;
-  readonly spool?: FeedStatus;
-  /** Where tools connect. */
-  readonly brokerUrl?: string;
 }
 
 export class Telemetry {
@@ -57,6 +52,8 @@ export class Telemetry {
   readonly #sinks: ReportSink[] = [];
   #log: BurstLog | undefined;
   #spool: OpenSpool | undefined;
+  #metrics: MetricsServer | undefined;
+  #metricsUrl: string | undefined;
 
   constructor(options: TelemetryOptions) {
     this.#options = options;
@@ -80,6 +77,7 @@ export class Telemetry {
     await this.#attempt(async () => {
       this.#spool = await this.#openSpool(stamper);
     });
+    await this.#attempt(() => this.#serveMetrics(stamper));
     const { embedded } = this.#options;
     await this.#attempt(() => this.#joinUplink(embedded === 'host' ? undefined : embedded.join));
     return new Reporter(stamper, this.#sinks);
@@ -105,6 +103,7 @@ export class Telemetry {
   /** Says goodbye on the uplink, brings spool and log to the disk, ends the broker. */
   async stop(): Promise<void> {
     this.#stopped = true;
+    await this.#metrics?.stop();
     await this.#publisher?.stop();
     await this.#spool?.stop();
     await this.#log?.stop();
@@ -122,6 +121,7 @@ export class Telemetry {
       ...(this.#log && { log: this.#log.status() }),
       ...(this.#spool && { spool: this.#spool.feed.status() }),
       ...(this.#brokerUrl !== undefined && { brokerUrl: this.#brokerUrl }),
+      ...(this.#metricsUrl !== undefined && { metricsUrl: this.#metricsUrl }),
     };
   }
 
@@ -157,6 +157,24 @@ export class Telemetry {
       drainHz: drain_hz,
       onProblem: (reason) => onProblem(`the spool cannot be written: ${reason}; messages go out without it`),
     });
+  }
+
+  async #serveMetrics(stamper: Stamper): Promise<void> {
+    const { config, domain, birth, health } = this.#options;
+    const { host, port } = config.metrics;
+    if (port === undefined) return;
+    // Loaded here: an agent that is not scraped need not pay for it.
+    const { openMetrics } = await import('./metrics/open-metrics.ts');
+    this.#metrics = openMetrics({
+      host,
+      port: port + 1 + config.domains.findIndex(({ name }) => name === domain),
+      domain,
+      versions: { version: birth.memtide, node: birth.node, arch: birth.arch },
+      telemetry: () => this.status(),
+      agent: () => health?.() ?? {},
+      syncState: () => stamper.syncState(),
+    });
+    this.#metricsUrl = await this.#metrics.start();
   }
 
   async #joinUplink(join: string | undefined): Promise<void> {
