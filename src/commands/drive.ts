@@ -20,7 +20,7 @@ import {
   summarizeDrive,
 } from '../telemetry/drive/catalogue.ts';
 import { csvFormat } from '../telemetry/drive/csv.ts';
-import { readDrive } from '../telemetry/drive/read.ts';
+import { type DriveContent, readDrive } from '../telemetry/drive/read.ts';
 import { DriveRecorder } from '../telemetry/drive/recorder.ts';
 import { DriveSink } from '../telemetry/drive/sink.ts';
 import { readBootId } from '../telemetry/stamp.ts';
@@ -108,20 +108,36 @@ export async function driveExportCommand({ file, out, report }: DriveExportOptio
   const only = report === undefined ? REPORTS : [report as Report];
   const path = resolve(io.cwd, file);
   if (!existsSync(path)) throw cannotRead(path, 'there is no such file');
-  const target = out === undefined ? io.stdout : createWriteStream(resolve(io.cwd, out));
+  const target: NodeJS.WritableStream = out === undefined ? io.stdout : createWriteStream(resolve(io.cwd, out));
+  let failure: Error | undefined;
+  const failed = (error: Error): void => {
+    failure ??= error;
+  };
+  target.on('error', failed);
   const format = csvFormat(only);
   const counts = { rows: 0, none: 0 };
   target.write(format.header);
-  const { duplicates, badLines, firstBad } = await readDrive(path, (entry) => {
-    if (!only.includes(entry.report)) return;
-    counts.rows++;
-    if (entry.time?.by === 'none') counts.none++;
-    if (!target.write(format.row(entry))) return once(target, 'drain').then(() => {});
-  });
-  if (out !== undefined) {
-    target.end();
-    await once(target, 'finish');
+  let content: DriveContent;
+  try {
+    content = await readDrive(path, (entry) => {
+      if (failure) throw failure;
+      if (!only.includes(entry.report)) return;
+      counts.rows++;
+      if (entry.time?.by === 'none') counts.none++;
+      if (!target.write(format.row(entry))) return once(target, 'drain').then(() => {});
+    });
+    if (out !== undefined) {
+      target.end();
+      await once(target, 'finish');
+    }
+  } catch (error) {
+    // Whoever read has seen enough: head, a pager.
+    if (errorCode(error) === 'EPIPE') return EXIT.ok;
+    throw failure === error ? cannotWrite(out ?? 'standard output', error) : error;
+  } finally {
+    target.off('error', failed);
   }
+  const { duplicates, badLines, firstBad } = content;
   const notes = [
     `${counts.rows} messages`,
     ...(duplicates > 0 ? [`${duplicates} more came twice`] : []),
@@ -215,6 +231,17 @@ const cannotRead = (path: string, actual: string, cause?: unknown): MemtideError
     remedy: 'name another',
     cause,
     exitCode: EXIT.usage,
+  });
+
+const cannotWrite = (path: string, cause: unknown): MemtideError =>
+  new MemtideError({
+    operation: 'write',
+    object: path,
+    expected: 'a file that this user may write, on a disk with room',
+    actual: errorCode(cause) ?? errorMessage(cause),
+    remedy: 'name another with --out',
+    cause,
+    exitCode: EXIT.unavailable,
   });
 
 const unknownReport = (report: string): MemtideError =>

@@ -2,10 +2,13 @@ import assert from 'node:assert/strict';
 import { mkdtemp, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { Writable } from 'node:stream';
 import { type TestContext, test } from 'node:test';
 import { VirtualClock } from '../../../../src/clock.ts';
+import { driveExportCommand } from '../../../../src/commands/drive.ts';
 import { driveLines, readDrive } from '../../../../src/telemetry/drive/read.ts';
 import { DriveRecorder, type DriveRecorderOptions, type Received } from '../../../../src/telemetry/drive/recorder.ts';
+import { fakeIo } from '../../../fakes/io.ts';
 
 const SPOOL = '00112233445566aa';
 const WALL = Date.UTC(2026, 10, 25, 7, 0, 0);
@@ -174,4 +177,19 @@ test('a torn last line costs itself', async (t) => {
     read.push(payload.label);
   });
   assert.deepEqual([read, badLines, vehicle], [['1', '2', '3', '4'], 1, 'car-7']);
+});
+
+test('an export ends without a word when its reader has seen enough, and with one when the disk is full', async (t) => {
+  const { recorder } = await started(t);
+  for (let seq = 1; seq <= 500; seq++) recorder.take(mark(seq, { label: 'x'.repeat(500) }));
+  await recorder.flush();
+  const [file] = recorder.status().files;
+  const closed = new Writable({
+    write: (_chunk, _encoding, done) => done(Object.assign(new Error('write EPIPE'), { code: 'EPIPE' })),
+  });
+  assert.equal(await driveExportCommand({ file: file! }, fakeIo({ stdout: closed })), 0);
+  await assert.rejects(
+    driveExportCommand({ file: file!, out: '/dev/full' }, fakeIo()),
+    /cannot write[\s\S]*\/dev\/full[\s\S]*ENOSPC/,
+  );
 });
