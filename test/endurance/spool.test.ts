@@ -11,7 +11,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { after, before, describe, test } from 'node:test';
+import { setTimeout as wait } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import { driveLines } from '../../src/telemetry/drive/read.ts';
 import type { Gap } from '../../src/telemetry/spool/gap.ts';
 import { GIB, MIB } from '../../src/units.ts';
 import { findMosquitto, freePort, PersistentMosquitto } from '../contract/brokers.ts';
@@ -19,6 +21,7 @@ import type { ProducerTask } from './spool-producer.ts';
 import { SpoolSink } from './spool-sink.ts';
 
 const PRODUCER = fileURLToPath(new URL('./spool-producer.js', import.meta.url));
+const MAIN = fileURLToPath(new URL('../../src/main.js', import.meta.url));
 const RECORDS = Number(process.env.MEMTIDE_SPOOL_RECORDS ?? (process.env.CI ? 100_000 : 5000));
 const KILLS = Number(process.env.MEMTIDE_SPOOL_KILLS ?? (process.env.CI ? 20 : 3));
 const mosquitto = findMosquitto();
@@ -153,4 +156,62 @@ describe('the spool before mosquitto', {
     assert.equal(sink.labels.size, records - oldest + 1);
     t.diagnostic(`${dropped} dropped, told by ${told} gap records, ${sink.gaps.size} of which arrived`);
   });
+
+  test(`a recorder of drives that is killed ${KILLS} times: all acknowledged ones are in its files`, async (t) => {
+    const broker = new PersistentMosquitto(mosquitto!, folder);
+    const port = await freePort();
+    const url = `mqtt://127.0.0.1:${port}`;
+    await broker.start(port);
+    t.after(() => broker.stop());
+    const drives = join(folder, 'drives');
+    const records = Math.min(RECORDS, 20_000);
+    const producer = new Producer({ folder: join(folder, 'recorded'), url, to: records, capBytes: GIB });
+    t.after(() => producer.end('SIGKILL'));
+    let recorder: ChildProcess | undefined;
+    const startRecorder = (): void => {
+      const args = ['drive', 'record', '--broker', url, '--dir', drives];
+      recorder = spawn(process.execPath, [MAIN, ...args], { stdio: 'ignore' });
+    };
+    const killRecorder = async (): Promise<void> => {
+      const running = recorder!;
+      const exited = once(running, 'exit');
+      if (running.kill('SIGKILL')) await exited;
+    };
+    t.after(killRecorder);
+    startRecorder();
+    producer.start();
+    for (let kill = 1, seen = 0; kill <= KILLS; kill++) {
+      let now = await drivesOf(drives);
+      while (now.bytes <= seen && now.labels.size < records) {
+        await wait(50);
+        now = await drivesOf(drives);
+      }
+      seen = now.bytes;
+      await killRecorder();
+      startRecorder();
+    }
+    await producer.done;
+    let found = await drivesOf(drives);
+    for (; found.labels.size < records; found = await drivesOf(drives)) await wait(200);
+    assert.deepEqual([found.labels.size, producer.acknowledged.size], [records, records]);
+    t.diagnostic(`${found.files} files, ${found.messages} messages in them`);
+  });
 });
+
+/** What is in the drives of a folder so far. */
+async function drivesOf(
+  folder: string,
+): Promise<{ files: number; bytes: number; messages: number; labels: Set<string> }> {
+  const labels = new Set<string>();
+  let [bytes, messages] = [0, 0];
+  const names = (await readdir(folder).catch(() => [])).filter((name) => name.endsWith('.jsonl'));
+  for (const name of names) {
+    bytes += (await stat(join(folder, name))).size;
+    for await (const line of driveLines(join(folder, name))) {
+      if (line.kind !== 'message' || line.message.report !== 'event/mark') continue;
+      messages++;
+      labels.add(String(line.message.payload.label));
+    }
+  }
+  return { files: names.length, bytes, messages, labels };
+}
