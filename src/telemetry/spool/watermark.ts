@@ -37,7 +37,7 @@ export function readWatermark(content: Buffer, spoolId: string, written: number)
   if (!Array.isArray(missing) || missing.length > MAX_MISSING)
     return refuse(`missing: accepted: ${MAX_MISSING} ranges`);
   for (const range of missing as unknown[]) {
-    const [from, to] = Array.isArray(range) ? range : [];
+    const [from, to] = Array.isArray(range) && range.length === 2 ? range : [];
     if (!isNumberUpTo(from, written) || !isNumberUpTo(to, written) || from <= watermark || to < from) {
       return refuse(`missing: accepted: ranges of ${watermark + 1} to ${written}`);
     }
