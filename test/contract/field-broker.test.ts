@@ -320,6 +320,21 @@ for (const protocolVersion of [4, 5] as const) {
       );
     });
 
+    test('a second sink has a user of its own, and may do what a sink may', async () => {
+      await makeBroker('--sink', 'archive', 'car-7:backend,cluster,infotainment', 'car-8:cluster');
+      await stopBroker();
+      await startBroker();
+      const [sink, archive, agentOf] = [await client('sink'), await client('archive'), await client('car-7.cluster')];
+      const heard = [
+        await listen(sink, 'memtide/+/+/event/+'),
+        await listen(archive, 'memtide/+/+/event/+'),
+        await listen(agentOf, 'memtide/car-7/cluster/sink/watermark'),
+      ];
+      await attempt(agentOf, 'memtide/car-7/cluster/event/mark', 'm');
+      await attempt(archive, 'memtide/car-7/cluster/sink/watermark', 'w');
+      await until(() => heard.every((each) => each.length === 1));
+    });
+
     test('nobody ends the session of another by taking its client id', async () => {
       const { publisher } = await agent('cluster');
       await publisher.start();
@@ -353,6 +368,7 @@ for (const protocolVersion of [4, 5] as const) {
       for (const bad of ['car-7', 'car/7:cluster', 'car-7:clus+ter', 'car-7:#', 'car-7:a,,b', 'Car:x']) {
         await assert.rejects(makeBroker(bad), /accepted: VEHICLE:DOMAIN/, bad);
       }
+      await assert.rejects(makeBroker('--sink', 'a/b', 'car-7:cluster'), /--sink a\/b: accepted/);
       const conf = await readFile(join(folder, 'broker/mosquitto.conf'), 'utf8');
       assert.doesNotMatch(conf, /@[A-Z]+@/);
       assert.match(conf, /^allow_anonymous false$/m);
