@@ -6,6 +6,7 @@ import type { Config } from '../config/schema.ts';
 import { RunFiles } from '../coordination/run-files.ts';
 import { isLoopback } from '../dashboard/server/access.ts';
 import { Dashboard } from '../dashboard/server/dashboard.ts';
+import { shippedDrives } from '../dashboard/server/drive-files.ts';
 import { askBackend } from '../demo/backend-status.ts';
 import { EXIT, type ExitCode, errorCode, errorMessage, MemtideError } from '../errors.ts';
 import type { CommandIo } from './io.ts';
@@ -49,7 +50,7 @@ export async function dashboardCommand(options: DashboardCommandOptions, io: Com
         : { password: readText(resolve(io.cwd, passwordFile)).split(/\r?\n/, 1)[0]! }),
       ...(caFile === undefined ? {} : { certificateAuthority: readText(resolve(io.cwd, caFile)) }),
     },
-    driveFolders: drives === undefined ? [] : [resolve(io.cwd, drives)],
+    driveFolders: [...(drives === undefined ? [] : [resolve(io.cwd, drives)]), shippedDrives()],
     clock: systemClock,
     procRoot: '/proc',
   });

@@ -4,6 +4,7 @@ import path from 'node:path';
 import type { WriteStream } from 'node:tty';
 import { systemClock } from '../clock.ts';
 import { Dashboard } from '../dashboard/server/dashboard.ts';
+import { shippedDrives } from '../dashboard/server/drive-files.ts';
 import { Demo } from '../demo/demo.ts';
 import { applyReport, type DemoState, newState } from '../demo/demo-state.ts';
 import { readDrive } from '../demo/drive.ts';
@@ -106,7 +107,7 @@ async function servePage(
       host: '127.0.0.1',
       port: 0,
       broker: { url: brokerUrl, base: BASE_TOPIC },
-      driveFolders: [logDir],
+      driveFolders: [logDir, shippedDrives()],
       clock: systemClock,
       procRoot: '/proc',
     });

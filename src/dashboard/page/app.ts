@@ -5,9 +5,9 @@ import type { Burst } from './data/burst.ts';
 import { DriveModel } from './data/drive-model.ts';
 import { panned, spanOf, type TimeWindow, within, zoomed } from './data/time-window.ts';
 import { durationText, numberText } from './data/words.ts';
-import { byId, say } from './dom.ts';
+import { byId, saveFile, say } from './dom.ts';
 import { listenToKeys } from './keys.ts';
-import { LiveSource } from './live-source.ts';
+import { fetchDrive, LiveSource } from './live-source.ts';
 import { loadDrive } from './loader.ts';
 import { type DriveToOpen, OpenDrive } from './open-drive.ts';
 import { PageState } from './page-state.ts';
@@ -19,6 +19,7 @@ import { Headline } from './panels/headline.ts';
 import { LatencyPanel } from './panels/latency-panel.ts';
 import { Legend } from './panels/legend.ts';
 import { Overview } from './plots/overview.ts';
+import type { OpenStreams } from './read-lines.ts';
 import { sceneOf } from './scene.ts';
 import { ThemeChoice } from './theme-choice.ts';
 import { Timeline } from './timeline.ts';
@@ -173,7 +174,21 @@ class App {
   }
 
   async #download(): Promise<void> {
-    showToast('Not yet.');
+    const { signal } = this.#loading;
+    const open: OpenStreams = this.#replayed?.open ?? (async () => [(await fetchDrive(signal)).body]);
+    const name = (this.#replayed?.name ?? `memtide-${this.#state.model.vehicle ?? 'drive'}`).replace(
+      /(\.drive)?\.jsonl$/,
+      '',
+    );
+    showToast('Writing the CSV file …');
+    try {
+      const { driveAsCsv } = await import('./export-csv.ts');
+      const file = await driveAsCsv(open, signal);
+      saveFile(`${name}.csv`, file);
+      showToast(`${formatBytes(file.size)} as CSV.`);
+    } catch (error) {
+      if (!signal.aborted) showToast(`No CSV: ${error instanceof Error ? error.message : String(error)}.`);
+    }
   }
 
   async #replay(drive: DriveToOpen): Promise<void> {

@@ -67,9 +67,8 @@ export class LiveSource {
   async #load(signal: AbortSignal): Promise<{ model: DriveModel; next: string }> {
     let next = '';
     const open = async () => {
-      const response = await fetch('/drive', { signal });
+      const response = await fetchDrive(signal);
       next = response.headers.get('memtide-next') ?? '';
-      if (!response.ok || !response.body) throw new Error(`the server answers ${response.status}`);
       return [response.body];
     };
     const model = await loadDrive(open, { onProgress: (partly) => this.#listener.onModel(partly), signal });
@@ -94,6 +93,15 @@ export class LiveSource {
     events.addEventListener('restart', () => this.start());
     events.addEventListener('broker', ({ data }: MessageEvent<string>) => this.#listener.onBroker(brokerNews(data)));
   }
+}
+
+/** Everything heard so far. @throws Error when the server has none to give. */
+export async function fetchDrive(
+  signal: AbortSignal,
+): Promise<Response & { readonly body: ReadableStream<Uint8Array> }> {
+  const response = await fetch('/drive', { signal });
+  if (!response.ok || !response.body) throw new Error(`the server answers ${response.status}`);
+  return response as Response & { readonly body: ReadableStream<Uint8Array> };
 }
 
 function brokerNews(data: string): BrokerNews {

@@ -1,11 +1,6 @@
-/** Reads a drive into a model, in slices, so that the page draws and answers while hours are read. */
+/** Reads a drive into a model. */
 import { DriveModel } from './data/drive-model.ts';
-import { LineSplitter } from './data/lines.ts';
-
-/** Longer than this at once would be felt. */
-const SLICE_MILLIS = 12;
-/** Lines between two looks at the clock. */
-const LINES_A_LOOK = 64;
+import { type OpenStreams, readLines } from './read-lines.ts';
 
 export interface Loading {
   /** Called now and then, with what has been read. */
@@ -14,67 +9,22 @@ export interface Loading {
 }
 
 /**
- * Reads streams one after the other. Where a clock was put right in the middle of the drive, it is read once more with what
- * the clocks know then.
- * @param open gives the streams; called again for a second reading.
+ * Where a clock was put right in the middle of the drive, it is read once more with what the clocks know then.
  * @throws what reading throws, and AbortError.
  */
-export async function loadDrive(
-  open: () => Promise<ReadonlyArray<ReadableStream<Uint8Array>>>,
-  loading: Loading,
-): Promise<DriveModel> {
-  const first = new DriveModel();
-  await readAll(await open(), first, loading);
+export async function loadDrive(open: OpenStreams, { onProgress, signal }: Loading): Promise<DriveModel> {
+  const readInto = async (model: DriveModel): Promise<DriveModel> => {
+    await readLines(
+      await open(),
+      signal,
+      (line) => model.ingest(line),
+      (readBytes) => onProgress(model, readBytes),
+    );
+    return model;
+  };
+  const first = await readInto(new DriveModel());
   if (!first.clocksLearned) return first;
-  const second = new DriveModel(first.clocks);
-  await readAll(await open(), second, loading);
+  const second = await readInto(new DriveModel(first.clocks));
   second.clocksLearned = false;
   return second;
-}
-
-async function readAll(
-  streams: ReadonlyArray<ReadableStream<Uint8Array>>,
-  model: DriveModel,
-  { onProgress, signal }: Loading,
-): Promise<void> {
-  let readBytes = 0;
-  let sliceStart = performance.now();
-  let lines = 0;
-  const breathe = async (): Promise<void> => {
-    onProgress(model, readBytes);
-    await nextTurn();
-    signal.throwIfAborted();
-    sliceStart = performance.now();
-  };
-  for (const stream of streams) {
-    const splitter = new LineSplitter();
-    const reader = stream.getReader();
-    try {
-      for (;;) {
-        const { value, done } = await reader.read();
-        for (const line of done ? splitter.end() : splitter.take(value)) {
-          model.ingest(line);
-          if (++lines % LINES_A_LOOK === 0 && performance.now() - sliceStart > SLICE_MILLIS) await breathe();
-        }
-        if (done) break;
-        readBytes += value.length;
-        signal.throwIfAborted();
-      }
-    } finally {
-      reader.cancel().catch(() => {}); // what is left is not wanted
-    }
-  }
-  await breathe();
-}
-
-/** Lets the browser draw and hear; a timer would wait for longer than there is need to. */
-function nextTurn(): Promise<void> {
-  return new Promise((resolve) => {
-    const { port1, port2 } = new MessageChannel();
-    port1.onmessage = () => {
-      port1.close();
-      resolve();
-    };
-    port2.postMessage(undefined);
-  });
 }

@@ -3,12 +3,13 @@ import { formatBytes } from '../../units.ts';
 import { quantity, text } from './data/fields.ts';
 import { clockText, plainText } from './data/words.ts';
 import { byId, make } from './dom.ts';
+import type { OpenStreams } from './read-lines.ts';
 
 /** A drive that can be read, more than once. */
 export interface DriveToOpen {
   readonly name: string;
   readonly bytes: number;
-  readonly open: () => Promise<ReadonlyArray<ReadableStream<Uint8Array>>>;
+  readonly open: OpenStreams;
 }
 
 export class OpenDrive {

@@ -49,7 +49,7 @@ export interface BrokerFeedOptions {
 
 const RECONNECT_MILLIS = 1000;
 /** How long an agent may take to answer a mark. */
-const ANSWER_MILLIS = 5000;
+const ANSWER_MILLIS = 10_000;
 /** Most vehicles that are told apart on one broker; only their number is shown. */
 const MOST_VEHICLES = 1000;
 

@@ -35,8 +35,8 @@ export class Dashboard {
   readonly #token: string | undefined;
   readonly #boot: string;
   readonly #readSync = adjtimexReader();
-  /** Retained reports by domain and kind: they must outlive the history's oldest lines. */
-  readonly #retained = new Map<string, string>();
+  /** Retained reports by domain and kind, with the numbers of their lines: they must outlive the history's oldest lines. */
+  readonly #retained = new Map<string, { readonly line: string; readonly number: number }>();
   readonly #timers: NodeJS.Timeout[] = [];
   #waiting: string[] = [];
 
@@ -48,7 +48,8 @@ export class Dashboard {
       broker: options.broker,
       clock: options.clock,
       onLine: (line, report, domain) => {
-        if (report === 'state' || report === 'info') this.#retained.set(`${domain}/${report}`, line);
+        const number = this.#history.next + this.#waiting.length;
+        if (report === 'state' || report === 'info') this.#retained.set(`${domain}/${report}`, { line, number });
         this.#waiting.push(line);
       },
       onState: (state) => this.#server.sendBrokerState(state),
@@ -60,7 +61,7 @@ export class Dashboard {
       files: readPageFiles(),
       history: this.#history,
       drives: new DriveFiles(options.driveFolders),
-      preamble: () => `${this.#header()}${this.#clock()}${[...this.#retained.values()].join('')}`,
+      preamble: () => this.#preamble(),
       brokerState: () => this.#feed.state,
       mark: (source, label) => this.#feed.mark(source, label),
     });
@@ -91,6 +92,12 @@ export class Dashboard {
     this.#waiting = [];
     for (const line of lines) this.#history.append(line);
     this.#server.sendLines(lines.join(''), this.#history.next);
+  }
+
+  /** What every drive begins with: who records, by which clock, and what is retained of before its first line. */
+  #preamble(): string {
+    const before = [...this.#retained.values()].filter(({ number }) => number < this.#history.first);
+    return `${this.#header()}${this.#clock()}${before.map(({ line }) => line).join('')}`;
   }
 
   #header(): string {

@@ -1,9 +1,9 @@
 /** Reads drives: line by line, each message checked, each once, with the time that it was. */
 import { createReadStream } from 'node:fs';
-import { NumberSet } from '../spool/number-set.ts';
 import { checkReport } from '../wire-read.ts';
 import { DriveClocks, type DriveTime } from './clocks.ts';
 import { type DriveLine, type DriveMessage, MAX_LINE_BYTES, parseDriveLine } from './format.ts';
+import { KnownMessages } from './known-messages.ts';
 
 /** A message of a drive, as often as it came: once. */
 export interface DriveEntry extends DriveMessage {
@@ -54,7 +54,7 @@ export async function readDrive(
   onEntry: (entry: DriveEntry) => void | Promise<void>,
 ): Promise<DriveContent> {
   const clocks = await readClocks(path);
-  const known = new Map<string, NumberSet>();
+  const known = new KnownMessages();
   let vehicle: string | undefined;
   let duplicates = 0;
   let badLines = 0;
@@ -70,7 +70,7 @@ export async function readDrive(
     const { message } = line;
     const checked = checkReport(message.report, message.payload);
     if (!checked.ok) refuse(checked.reason);
-    else if (isAgain(message, known)) duplicates++;
+    else if (known.isAgain(message)) duplicates++;
     else {
       const time = clocks.timeOf(message.payload);
       const taken = onEntry(time ? { ...message, time } : message);
@@ -90,15 +90,4 @@ async function readClocks(path: string): Promise<DriveClocks> {
     }
   }
   return clocks;
-}
-
-/** Whether a message of this id was there before; notes it. */
-function isAgain({ payload: { spool, boot, spool_seq: seq } }: DriveMessage, known: Map<string, NumberSet>): boolean {
-  if (typeof spool !== 'string' || typeof seq !== 'number') return false;
-  const key = `${spool} ${String(boot)}`;
-  const numbers = known.get(key) ?? new NumberSet();
-  known.set(key, numbers);
-  if (numbers.has(seq)) return true;
-  numbers.add(seq);
-  return false;
 }

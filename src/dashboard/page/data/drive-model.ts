@@ -4,7 +4,7 @@
  */
 import { DriveClocks, type DriveTime, type TimeSource } from '../../../telemetry/drive/clocks.ts';
 import type { DriveLine, DriveMessage } from '../../../telemetry/drive/format.ts';
-import { NumberSet } from '../../../telemetry/spool/number-set.ts';
+import { KnownMessages } from '../../../telemetry/drive/known-messages.ts';
 import { type Burst, burstOf } from './burst.ts';
 import { count, quantity, text } from './fields.ts';
 import { riseRate } from './rise-rate.ts';
@@ -82,7 +82,7 @@ export class DriveModel {
   endMillis = Number.NEGATIVE_INFINITY;
   /** A later message has told the right time of earlier ones: reading the drive again with these clocks mends them. */
   clocksLearned = false;
-  readonly #known = new Map<string, NumberSet>();
+  readonly #known = new KnownMessages();
   /** Boots whose messages got a time that was not their own. */
   readonly #guessedBoots = new Set<unknown>();
 
@@ -119,7 +119,7 @@ export class DriveModel {
   }
 
   #message(message: DriveMessage): void {
-    if (this.#isAgain(message.payload)) {
+    if (this.#known.isAgain(message)) {
       this.duplicates++;
       return;
     }
@@ -260,17 +260,6 @@ export class DriveModel {
     };
     this.domains.set(name, domain);
     return domain;
-  }
-
-  /** Whether a message of this id was there before; notes it. */
-  #isAgain({ spool, boot, spool_seq: seq }: DriveMessage['payload']): boolean {
-    if (typeof spool !== 'string' || count(seq) === undefined) return false;
-    const key = `${spool} ${String(boot)}`;
-    const numbers = this.#known.get(key) ?? new NumberSet();
-    this.#known.set(key, numbers);
-    if (numbers.has(seq as number)) return true;
-    numbers.add(seq as number);
-    return false;
   }
 }
 

@@ -63,9 +63,10 @@ export function memoryStack(
   ceiling: number,
   buckets: number,
 ): MemoryStack {
-  const { holders, pool } = model;
+  const { holders } = model;
   const layers = layersOf(holders);
-  const timesMillis = instants([...holders.map(({ alloc }) => alloc), pool], fromMillis, toMillis, buckets);
+  const tables = holders.map(({ alloc }) => alloc);
+  const timesMillis = instants(tables, fromMillis, toMillis, buckets);
   const edges: (number | null)[][] = layers.map(() => []);
   const readers = holders.map((domain) => readerOf(domain));
   for (const time of timesMillis) {
@@ -117,7 +118,7 @@ export function freeBytes(
 
 /** Times worth drawing, ascending: where any table has a reading that counts. */
 function instants(
-  tables: ReadonlyArray<Table<never> | Table<'free'> | DomainData['alloc']>,
+  tables: ReadonlyArray<DomainData['alloc']>,
   fromMillis: number,
   toMillis: number,
   buckets: number,

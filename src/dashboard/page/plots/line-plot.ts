@@ -43,7 +43,7 @@ export class LinePlot implements ScenePlot {
     this.#scene = scene;
     const lines = this.#options.lines(scene);
     this.#remake(lines, scene.theme);
-    this.#plot!.show(scene.window, alignedLines(lines, scene, Math.ceil(this.#plot!.across / 2)));
+    this.#plot!.show(scene.window, alignedLines(lines, scene, this.#plot!.buckets));
   }
 
   destroy(): void {

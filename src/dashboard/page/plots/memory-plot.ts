@@ -28,13 +28,7 @@ export class MemoryPlot implements ScenePlot {
     this.#scene = scene;
     this.#remake(layersOf(model.holders), scene.theme);
     this.#ceiling = ceilingOf(model);
-    const stack = memoryStack(
-      model,
-      window.fromMillis,
-      window.toMillis,
-      this.#ceiling,
-      Math.ceil(this.#plot!.across / 2),
-    );
+    const stack = memoryStack(model, window.fromMillis, window.toMillis, this.#ceiling, this.#plot!.buckets);
     this.#plot!.show(window, alignedOf(stack));
   }
 

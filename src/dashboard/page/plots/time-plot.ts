@@ -22,6 +22,7 @@ export interface TimePlotOptions {
 
 export const AXIS_WIDTH = 66;
 const TIMES_HEIGHT = 26;
+const PIXELS_A_BUCKET = 4;
 /** Narrower is no plot any more. */
 const LEAST_WIDTH = 160;
 const FONT = '11px Inter, system-ui, sans-serif';
@@ -70,9 +71,9 @@ export class TimePlot {
     this.#observer.observe(host);
   }
 
-  /** Pixels across, for how much is worth drawing. */
-  get across(): number {
-    return Math.max(1, this.plot.bbox.width / devicePixelRatio);
+  /** Spans of which each shows its extremes: more of them would be drawn for nobody to see, and take the time of a frame. */
+  get buckets(): number {
+    return Math.max(1, Math.ceil(this.plot.bbox.width / devicePixelRatio / PIXELS_A_BUCKET));
   }
 
   show({ fromMillis, toMillis }: TimeWindow, data: uPlot.AlignedData): void {
