@@ -17,6 +17,7 @@ import type { Mode } from '../records.ts';
 import type { Reporter } from '../telemetry/reporter.ts';
 import { Telemetry } from '../telemetry/telemetry.ts';
 import { type Bytes, bytes, MIB, mebibytes } from '../units.ts';
+import { arenaLog, arenaStatus } from './arena-status.ts';
 import type { CommandedBackend, DomainLimits } from './backend-commands.ts';
 import { readBudgets, writeBudgets } from './budget-file.ts';
 import { budgetHostOf } from './budget-host.ts';
@@ -28,6 +29,7 @@ import { remoteDomains } from './remote-domains.ts';
 import { logRefusals, schedulingOf } from './settings.ts';
 import { arenaLimits, arenaSize, type Claimant, shareOffers } from './shares.ts';
 import { VERSION } from './version.ts';
+import { XenGuests } from './xen-guests.ts';
 
 const TICK_MILLIS = 100;
 /** Ticks between two looks after domains that have gone. */
@@ -66,6 +68,7 @@ export class BackendAgent implements CommandedBackend {
   readonly #port = new TelemetryPort();
   #remote: MqttLinkServer | undefined;
   #reporter: Reporter | undefined;
+  #guests: XenGuests | undefined;
   #sizing: Sizing | undefined;
   #timer: NodeJS.Timeout | undefined;
   #ticks = 0;
@@ -143,18 +146,7 @@ export class BackendAgent implements CommandedBackend {
           }
         : {}),
     });
-    const { huge, hugeReason, locked, lockReason, byteLength } = this.#service.arenaFacts;
-    this.#log.info(
-      {
-        total_bytes: this.#total,
-        arena_bytes: byteLength,
-        huge,
-        huge_reason: hugeReason,
-        locked,
-        lock_reason: lockReason,
-      },
-      'the arena stands',
-    );
+    this.#log.info({ total_bytes: this.#total, ...arenaLog(this.#service.arenaFacts) }, 'the arena stands');
     if (config.coordination !== 'socket') {
       this.#remote = remoteDomains({
         port: this.#port,
@@ -166,12 +158,19 @@ export class BackendAgent implements CommandedBackend {
       });
       await this.#remote.start();
     }
+    this.#guests = await XenGuests.open({
+      config,
+      log: this.#log,
+      mode: () => this.#service.mode,
+      tell: (domain, notice) => this.#tell(domain, notice),
+    });
     this.#timer = setInterval(() => this.#tick(), TICK_MILLIS);
     this.#offer();
   }
 
   #heard(domain: string, call: BackendCall): void {
-    if (call.op === 'report') {
+    if (this.#guests?.has(domain) && call.op !== 'burst') this.#guests.heard(domain, call);
+    else if (call.op === 'report') {
       if (this.#unheard.delete(domain)) this.#tellLimits(domain);
       this.#mover.report(domain, call);
       if (call.pressured) {
@@ -184,6 +183,7 @@ export class BackendAgent implements CommandedBackend {
 
   #met(domain: string, connected: boolean, limitBytes?: number): void {
     this.#log.info({ domain }, connected ? 'a domain has joined' : 'a domain has left');
+    this.#guests?.met(domain);
     if (connected) {
       this.#unheard.add(domain);
       this.#mover.joined(domain, limitBytes);
@@ -198,6 +198,7 @@ export class BackendAgent implements CommandedBackend {
 
   async stop(): Promise<void> {
     clearInterval(this.#timer);
+    await this.#guests?.stop();
     await this.#remote?.stop();
     await this.#service?.stop();
     await this.#telemetry?.stop();
@@ -207,6 +208,7 @@ export class BackendAgent implements CommandedBackend {
     this.#service.setMode(mode);
     this.#telemetry.announce({ mode });
     this.#log.info({ mode }, 'the mode was changed by a command');
+    this.#guests?.modeChanged();
     this.#offer();
   }
 
@@ -214,6 +216,7 @@ export class BackendAgent implements CommandedBackend {
     const at = this.#domains.findIndex(({ name }) => name === domain);
     if (at < 0) throw new Error(`domain: no such domain; known: ${this.#service.domainNames.join(', ')}`);
     const changed = { ...this.#domains[at]!, ...change };
+    if (this.#guests?.has(domain)) throw new Error('domain: a guest of Xen; its bounds are in the configuration');
     const domains = this.#domains.with(at, changed);
     // Without total_mib: it was chosen so that what was configured fits, and must fit what is commanded too.
     const total_mib = this.#config.total_mib ?? Math.floor(this.#total / MIB);
@@ -226,6 +229,11 @@ export class BackendAgent implements CommandedBackend {
     const { floor_mib, ceiling_mib } = changed;
     this.#log.info({ domain, floor_mib, ceiling_mib }, 'limits were changed by a command');
     return { floor_mib, ceiling_mib };
+  }
+
+  async makeRoom(room: Bytes, waitMicros: number, holdMicros: number): Promise<boolean> {
+    if (this.#guests) return this.#guests.makeRoom(room, waitMicros, holdMicros);
+    throw new Error('room: no domain of the configuration is a guest of Xen');
   }
 
   /** To a domain's agent, which enforces them on its programs. */
@@ -360,7 +368,6 @@ export class BackendAgent implements CommandedBackend {
 
   #status() {
     this.#count();
-    const { chunkBytes } = this.#service;
     return {
       mode: this.#service.mode,
       total_bytes: this.#total,
@@ -369,23 +376,15 @@ export class BackendAgent implements CommandedBackend {
       broker_url: this.#telemetry.status().brokerUrl,
       uplink: this.#telemetry.status().uplink,
       spool: this.#telemetry.status().spool,
-      domains: this.#service.domainNames.map((name) => {
-        this.#service.countStates(name, this.#counts);
-        const of = (state: number): number => this.#counts[state]! * chunkBytes;
-        const { roundingBytes, splitFreeBytes } = this.#service.internalWaste(name);
-        return {
-          name,
-          connected: this.#service.isConnected(name) || this.#remote?.isLinked(name) === true,
-          limit_bytes: this.#mover.limitOf(name),
-          reserve_bytes: of(STATE.reserved) + of(STATE.scrubbing) + of(STATE.dirty),
-          offered_bytes: of(STATE.offered),
-          leased_bytes: of(STATE.leased) + of(STATE.leasedRevocable) + of(STATE.split) + of(STATE.splitting),
-          rounding_bytes: roundingBytes,
-          split_free_bytes: splitFreeBytes,
-          stuck: this.#mover.isStuck(name),
-          violations: this.#service.violationsOf(name),
-        };
-      }),
+      domains: this.#service.domainNames.map((name) => ({
+        name,
+        connected: this.#service.isConnected(name) || this.#remote?.isLinked(name) === true,
+        limit_bytes: this.#guests?.limitOf(name) ?? this.#mover.limitOf(name),
+        ...arenaStatus(this.#service, name, this.#counts),
+        stuck: this.#mover.isStuck(name),
+        violations: this.#service.violationsOf(name),
+      })),
+      xen: this.#guests?.status(),
       sizing: this.#sizing && {
         idle_bytes: this.#sizing.idleBytes,
         worst_case_bytes: this.#sizing.worstCaseBytes,

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { MODES, type Mode } from '../records.ts';
 import { type CommandHandlers, command } from '../telemetry/commands.ts';
+import { type Bytes, mebibytes } from '../units.ts';
 
 /** What the agent of the control domain lets be commanded of it over MQTT. */
 export interface CommandedBackend {
@@ -10,6 +11,11 @@ export interface CommandedBackend {
    * @throws Error when there is no such domain, or the limits do not fit together.
    */
   setLimits(domain: string, change: Partial<DomainLimits>): DomainLimits;
+  /**
+   * Collects memory in Xen's free heap for a guest that is to be created, and keeps others from it for a while.
+   * @returns whether it is there, at the latest after `waitMicros`.
+   */
+  makeRoom(room: Bytes, waitMicros: number, holdMicros: number): Promise<boolean>;
 }
 
 export interface DomainLimits {
@@ -24,7 +30,9 @@ const size = () =>
     .max(1024 * 1024)
     .optional();
 
-/** `cmd/mode` and `cmd/limits`. */
+const seconds = (otherwise: number) => z.number().min(0).max(3600).default(otherwise);
+
+/** `cmd/mode`, `cmd/limits` and `cmd/room`. */
 export const backendCommands = (backend: CommandedBackend): CommandHandlers => ({
   mode: command({ mode: z.enum(MODES) }, ({ mode }) => {
     backend.setMode(mode);
@@ -34,6 +42,20 @@ export const backendCommands = (backend: CommandedBackend): CommandHandlers => (
     domain,
     ...backend.setLimits(domain, defined(change)),
   })),
+  room: command(
+    {
+      mib: z
+        .int()
+        .min(1)
+        .max(1024 * 1024),
+      wait_s: seconds(30),
+      hold_s: seconds(120),
+    },
+    async ({ mib, wait_s, hold_s }) => ({
+      mib,
+      collected: await backend.makeRoom(mebibytes(mib), wait_s * 1e6, hold_s * 1e6),
+    }),
+  ),
 });
 
 /** Without the keys that were left out. */

@@ -19,19 +19,30 @@ export class BudgetAnswers {
     return this.#lastId;
   }
 
-  /** The link stands to the back end of this life. */
-  meet(epoch: number): void {
-    if (epoch === this.#epoch) return;
+  /** The link stands to the back end of this life. @returns whether it is another one than before. */
+  meet(epoch: number): boolean {
+    if (epoch === this.#epoch) return false;
     this.#epoch = epoch;
     this.#lastId = 0;
     this.#answers = [];
+    return true;
+  }
+
+  /** The answer to a move that was made. */
+  find(id: number): Moved | undefined {
+    return this.#answers.find((moved) => moved.id === id);
+  }
+
+  /** Whether a move of this number may yet be made; else it was made, or is long gone. */
+  isNew(id: number): boolean {
+    return Number.isSafeInteger(id) && id > this.#lastId;
   }
 
   /** Makes a move unless it was made. @returns the answer; undefined to a number that is long gone. */
   answer(id: number, make: () => Moved): Moved | undefined {
-    const known = this.#answers.find((moved) => moved.id === id);
+    const known = this.find(id);
     if (known) return known;
-    if (!Number.isSafeInteger(id) || id <= this.#lastId) return undefined;
+    if (!this.isNew(id)) return undefined;
     const moved = make();
     this.#lastId = id;
     this.#answers.push(moved);

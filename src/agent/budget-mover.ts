@@ -5,17 +5,11 @@ import type { BackendCall, BackendNotice } from '../coordination/agent-protocol.
 import { executeMoves } from '../policy/execute.ts';
 import { planMoves } from '../policy/plan.ts';
 import { type Action, freeBytes, type PlanSnapshot } from '../policy/snapshot.ts';
-import {
-  createConductTable,
-  DEFAULT_STUCK_RULE,
-  entitlement,
-  isStuck,
-  judgeDonor,
-  type StuckRule,
-} from '../policy/stuck.ts';
+import { createConductTable, entitlement, isStuck, judgeDonor, type StuckRule } from '../policy/stuck.ts';
 import { type Bucket, type BucketRule, fullBucket, refilled, spend } from '../policy/token-bucket.ts';
 import { type Bytes, MIB, mebibytes, roundUp } from '../units.ts';
 import { BudgetAccount } from './budget-account.ts';
+import { stuckRuleOf } from './settings.ts';
 
 /**
  * Moves private budgets between domains, for programs that know nothing of memtide: one plan a tick at most, carried out
@@ -92,7 +86,7 @@ export class BudgetMover {
     /** Domains whose limits may be others than that: nothing moves until they have reported, or are gone for good. */
     readonly awaited?: readonly string[];
   }) {
-    const { policy, domains } = options.config;
+    const { domains } = options.config;
     this.#config = options.config;
     this.#total = options.total;
     this.#host = options.host;
@@ -102,12 +96,7 @@ export class BudgetMover {
     this.#onGrant = options.onGrant ?? (() => {});
     this.#awaited = new Set(options.awaited);
     this.#conduct = createConductTable(domains.length);
-    this.#stuckRule = {
-      ...DEFAULT_STUCK_RULE,
-      missesUntilStuck: policy.stuck_after_misses,
-      firstBackoffMicros: policy.stuck_backoff_s * 1e6,
-      largestBackoffMicros: policy.stuck_backoff_max_s * 1e6,
-    };
+    this.#stuckRule = stuckRuleOf(options.config);
     const now = options.clock.monotonicMicros();
     this.#domains = domains.map((domain) => ({
       name: domain.name,

@@ -5,6 +5,7 @@ import type { BudgetOptions, BudgetState } from '../platforms/budget/contracts.t
 import { bytes, MIB } from '../units.ts';
 import { BudgetAnswers } from './budget-answers.ts';
 import { Changes } from './changes.ts';
+import type { DomainBudget } from './domain-budget.ts';
 import type { Log } from './log.ts';
 import { answerProgram } from './programs.ts';
 
@@ -17,7 +18,7 @@ const PROGRAM_HEADROOM = 32 * MIB;
  * The budget of a domain's unmodified programs, on the domain's side: what they use is told to the back end, and what the
  * back end moves is done once, however often it is told.
  */
-export class ProgramBudget {
+export class ProgramBudget implements DomainBudget {
   readonly #choice: BudgetChoice;
   readonly #log: Log;
   readonly #tell: (call: BackendCall) => boolean;
@@ -59,7 +60,7 @@ export class ProgramBudget {
     return this.#state;
   }
 
-  rebalance(): void {
+  rebalance(_riseBytesPerSecond = 0): void {
     if (this.#state.processes > 0) this.#choice.budget.rebalance();
   }
 

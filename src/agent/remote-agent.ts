@@ -3,7 +3,6 @@ import net from 'node:net';
 import os from 'node:os';
 import { systemClock } from '../clock.ts';
 import type { Config } from '../config/schema.ts';
-import { privateFloorMib } from '../config/total.ts';
 import type { BackendNotice } from '../coordination/agent-protocol.ts';
 import { serveLines } from '../coordination/line-server.ts';
 import { MqttLink, type RemoteWelcome } from '../coordination/mqtt-link.ts';
@@ -17,11 +16,12 @@ import { DEFAULT_SAMPLING_RATE } from '../pressure/sampling-rate.ts';
 import { systemTimer } from '../pressure/timer.ts';
 import type { Reporter } from '../telemetry/reporter.ts';
 import { Telemetry } from '../telemetry/telemetry.ts';
-import { bytes, mebibytes, micros } from '../units.ts';
+import { bytes, micros } from '../units.ts';
 import { BACKEND_NAME, TelemetryPort } from './coordination.ts';
+import type { DomainBudget } from './domain-budget.ts';
 import { DomainSource } from './domain-source.ts';
 import type { Log } from './log.ts';
-import { ProgramBudget } from './program-budget.ts';
+import { openBudget } from './open-budget.ts';
 import { VERSION } from './version.ts';
 
 const TICK_MICROS = 95_000;
@@ -40,7 +40,7 @@ export class RemoteAgent {
   #telemetry: Telemetry | undefined;
   #reporter: Reporter | undefined;
   #link: MqttLink | undefined;
-  #budget: ProgramBudget | undefined;
+  #budget: DomainBudget | undefined;
   #sampler: Sampler | undefined;
   #server: net.Server | undefined;
   #lockFd = -1;
@@ -60,7 +60,7 @@ export class RemoteAgent {
   }
 
   async start(): Promise<void> {
-    const { name, budget_mib, ceiling_mib } = this.#settings;
+    const { name } = this.#settings;
     this.#takeLock();
     this.#telemetry = this.#port.through(
       new Telemetry({
@@ -94,11 +94,10 @@ export class RemoteAgent {
       },
     });
     const welcome = await this.#link.start();
-    this.#budget = new ProgramBudget({
-      name,
-      limit: bytes(welcome.budgetBytes ?? mebibytes(budget_mib)),
-      floor: mebibytes(privateFloorMib(this.#settings)),
-      ceiling: mebibytes(ceiling_mib),
+    this.#budget = await openBudget({
+      config: this.#config,
+      domain: this.#settings,
+      budgetBytes: welcome.budgetBytes,
       log: this.#log,
       tell: (call) => this.#link?.tell(call) === true,
     });
@@ -147,7 +146,7 @@ export class RemoteAgent {
       onSample: (sample) => {
         if (sample.atMicros < this.#nextTickMicros) return;
         this.#nextTickMicros = sample.atMicros + TICK_MICROS;
-        this.#budget!.rebalance();
+        this.#budget!.rebalance(this.#sampler?.state?.riseRateBytesPerSecond ?? 0);
         const slow = ++this.#ticks % SLOW_TICKS === 0;
         if (slow) this.#budget!.refresh(true);
         if (slow) this.#reporter?.pressure(sample);

@@ -1,6 +1,8 @@
 import type { Config } from '../config/schema.ts';
 import type { ConstructReport, PlaneScheduling } from '../coordination/plane-constructs.ts';
+import type { StuckRule } from '../policy/stuck.ts';
 import type { WatermarkRule } from '../policy/watermarks.ts';
+import { MIB } from '../units.ts';
 import type { Log } from './log.ts';
 
 /** Configuration to what the parts take. */
@@ -16,6 +18,12 @@ export function logRefusals(constructs: readonly ConstructReport[], log: Log): v
   if (refused.length > 0) log.warn({ refused }, 'the fast plane runs without scheduler constructs that were refused');
 }
 
+export const stuckRuleOf = ({ policy }: Pick<Config, 'policy'>): StuckRule => ({
+  missesUntilStuck: policy.stuck_after_misses,
+  firstBackoffMicros: policy.stuck_backoff_s * 1e6,
+  largestBackoffMicros: policy.stuck_backoff_max_s * 1e6,
+});
+
 /**
  * The reserve of a domain: 1.25 times the largest recent draw, which is forgotten by half in ten seconds; never less than
  * one chunk, never more than the step cap.
@@ -30,5 +38,22 @@ export function reserveRule(chunkBytes: number, largestBytes: number): Watermark
     halfLifeMicros: 10_000_000,
     giveBackShare: 0.5,
     smallestGiveBack: chunkBytes,
+  };
+}
+
+/**
+ * What a guest holds ahead of need: 1.25 times the largest recent rise of its use within half a second, which is forgotten
+ * by half in thirty seconds. A balloon is slow, so it keeps more than an arena does, and gives back later.
+ */
+export function guestReserveRule(largestBytes: number): WatermarkRule {
+  return {
+    smallestTarget: Math.min(24 * MIB, largestBytes),
+    largestTarget: largestBytes,
+    headroom: 1.25,
+    lowShare: 0.75,
+    highShare: 1.5,
+    halfLifeMicros: 30_000_000,
+    giveBackShare: 0.5,
+    smallestGiveBack: 8 * MIB,
   };
 }

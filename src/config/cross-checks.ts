@@ -21,6 +21,7 @@ export function crossChecks(config: Config): Violation[] {
     ...memoryRules(config),
     ...pressureRules(config),
     ...policyRules(config),
+    ...xenRules(config),
     ...mqttRules(config),
   ];
 }
@@ -84,6 +85,21 @@ function* policyRules({ policy, arena }: Config): Generator<Violation> {
   if (policy.stuck_backoff_max_s < policy.stuck_backoff_s) {
     const accepted = `at least stuck_backoff_s, ${policy.stuck_backoff_s}`;
     yield violation(['policy', 'stuck_backoff_max_s'], `${policy.stuck_backoff_max_s}`, accepted);
+  }
+}
+
+function* xenRules({ domains, xen }: Config): Generator<Violation> {
+  let floors = 0;
+  for (const [index, { guest }] of domains.entries()) {
+    if (guest === undefined) continue;
+    floors += guest.floor_mib;
+    if (guest.ceiling_mib < guest.floor_mib) {
+      const found = `${guest.floor_mib}, above ceiling_mib ${guest.ceiling_mib}`;
+      yield violation(['domains', index, 'guest', 'floor_mib'], found, `at most ${guest.ceiling_mib}`);
+    }
+  }
+  if (xen.total_mib !== undefined && xen.total_mib < floors) {
+    yield violation(['xen', 'total_mib'], `${xen.total_mib}`, `at least ${floors}, the floors of all guests`);
   }
 }
 

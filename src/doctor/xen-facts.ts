@@ -1,5 +1,6 @@
 /** What a Xen domain can see of its hypervisor in /sys/hypervisor, /proc/xen and /dev/xen. */
 import fs from 'node:fs';
+import { isDirectMapped } from '../xen/features.ts';
 import type { Answer, XenFacts } from './facts.ts';
 import type { FileTree } from './file-tree.ts';
 
@@ -36,16 +37,4 @@ const BALLOON = '/sys/devices/system/xen_memory/xen_memory0';
 function balloon(tree: FileTree): XenFacts['balloon'] {
   const target = tree.access(`${BALLOON}/target_kb`, fs.constants.W_OK);
   return target === 'absent' ? undefined : { currentKib: tree.number(`${BALLOON}/info/current_kb`), target };
-}
-
-// Xen, public/features.h. Since 4.16 one of the two is set.
-const XENFEAT_NOT_DIRECT_MAPPED = 16;
-const XENFEAT_DIRECT_MAPPED = 17;
-
-/** @param features the first 32 feature bits as the kernel prints them, in hexadecimal. */
-export function isDirectMapped(features: string | undefined): boolean | undefined {
-  if (features === undefined || !/^[0-9a-f]+$/i.test(features)) return undefined;
-  const bit = (index: number): boolean => ((BigInt(`0x${features}`) >> BigInt(index)) & 1n) === 1n;
-  if (bit(XENFEAT_DIRECT_MAPPED)) return true;
-  return bit(XENFEAT_NOT_DIRECT_MAPPED) ? false : undefined;
 }

@@ -93,6 +93,11 @@ export class EventChannels {
     throw new MemtideError({ operation: 'read pending event channels', actual: errnoName(code) });
   }
 
+  /** Readable while a port is pending. */
+  get descriptor(): number {
+    return this.#fd;
+  }
+
   /** The ports of the last `wait`. */
   get ports(): Int32Array {
     return this.#words;

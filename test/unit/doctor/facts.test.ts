@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { chosenWord, pageSize, parseSwaps } from '../../../src/doctor/memory-facts.ts';
 import { hasCapability, parseLimit } from '../../../src/doctor/rights-facts.ts';
-import { isDirectMapped } from '../../../src/doctor/xen-facts.ts';
+import { isDirectMapped } from '../../../src/xen/features.ts';
 import { auxiliaryVector } from './machines.ts';
 
 test('the page size is the AT_PAGESZ of the auxiliary vector', () => {

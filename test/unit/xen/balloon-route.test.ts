@@ -2,48 +2,12 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { VirtualClock } from '../../../src/clock.ts';
-import type { BalloonDriver } from '../../../src/platforms/xen/balloon-driver.ts';
 import { BalloonRoute, type BalloonRouteOptions } from '../../../src/platforms/xen/balloon-route.ts';
-import { type Bytes, bytes, KIB, MIB, mebibytes } from '../../../src/units.ts';
-
-const BATCH = 2 * MIB;
-
-/**
- * Linux's driver: a batch of 2 MiB each millisecond; when Xen or the kernel refuses one, it sleeps, until the distance to
- * the target is another one (drivers/xen/balloon.c, balloon_thread_cond).
- */
-class Driver implements BalloonDriver {
-  held: number = mebibytes(256);
-  /** Xen's max_pages. */
-  cap: number = mebibytes(256);
-  used: number = mebibytes(100);
-  #target: number = this.held;
-  #asleepAt: number | undefined;
-  targets: number[] = [];
-
-  current = (): Bytes => bytes(this.held);
-  target = (): Bytes => bytes(this.#target);
-  available = (): Bytes => bytes(Math.max(0, this.held - this.used));
-  setTarget(target: Bytes): void {
-    this.#target = target;
-    this.targets.push(target);
-  }
-
-  /** A millisecond of the driver's thread. */
-  run(): void {
-    const credit = this.#target - this.held;
-    if (credit === 0 || credit === this.#asleepAt) return;
-    const next = this.held + Math.sign(credit) * Math.min(BATCH, Math.abs(credit));
-    if (next > this.cap || next < this.used) this.#asleepAt = credit;
-    else {
-      this.#asleepAt = undefined;
-      this.held = next;
-    }
-  }
-}
+import { bytes, KIB, MIB, mebibytes } from '../../../src/units.ts';
+import { LinuxBalloon } from './linux-balloon.ts';
 
 function routeOf(change: Partial<BalloonRouteOptions> = {}) {
-  const driver = new Driver();
+  const driver = new LinuxBalloon();
   const clock = new VirtualClock();
   let onTime = (_: number): void => {};
   const route = new BalloonRoute({

@@ -1,0 +1,75 @@
+import type { DomainConfig } from '../config/schema.ts';
+import type { DomainView } from '../policy/snapshot.ts';
+import type { Bucket } from '../policy/token-bucket.ts';
+import { mebibytes } from '../units.ts';
+import { GuestAccount } from './guest-account.ts';
+
+/** What the back end knows of one guest. */
+export interface GuestRecord {
+  readonly name: string;
+  readonly floor: number;
+  readonly ceiling: number;
+  readonly account: GuestAccount;
+  domid: number | undefined;
+  /** Xen's, when it was last read or set. */
+  cap: number;
+  /** As last told. */
+  told: number;
+  used: number;
+  wanted: number;
+  pressured: boolean;
+  /** It has an agent, and that has said how the guest is. */
+  isHeard: boolean;
+  overstated: number;
+  bucket: Bucket;
+}
+
+export const newGuest = (name: string, bounds: DomainConfig['guest'] & object, bucket: Bucket): GuestRecord => ({
+  name,
+  floor: mebibytes(bounds.floor_mib),
+  ceiling: mebibytes(bounds.ceiling_mib),
+  account: new GuestAccount(),
+  domid: undefined,
+  cap: 0,
+  told: -1,
+  used: 0,
+  wanted: 0,
+  pressured: false,
+  isHeard: false,
+  overstated: 0,
+  bucket,
+});
+
+/** The guest as the planner sees it. @param stuck nothing is to be asked of it. */
+export function viewOf(guest: GuestRecord, stuck: boolean): DomainView {
+  const { open, growthUnderWay, heldBytes } = guest.account;
+  const limit = heldBytes + growthUnderWay; // what may come is nobody else's
+  const silent = guest.domid === undefined || !guest.isHeard || open !== undefined;
+  return {
+    name: guest.name,
+    limit,
+    used: guest.used,
+    wanted: silent ? limit : Math.max(guest.floor, guest.wanted),
+    floor: Math.min(guest.floor, limit),
+    ceiling: guest.ceiling,
+    pressured: guest.pressured,
+    stuck: silent || stuck,
+    tokens: guest.bucket.tokenBytes,
+  };
+}
+
+/** Not a guest: what is set aside for one that is to be created. No domain has such a name. */
+export const ROOM = '(room)';
+
+/** Made up like a domain that has fallen below its floor: whole, and from others' reserves if need be. */
+export const roomView = (byteLength: number): DomainView => ({
+  name: ROOM,
+  limit: 0,
+  used: 0,
+  wanted: byteLength,
+  floor: byteLength,
+  ceiling: byteLength,
+  pressured: false,
+  stuck: false,
+  tokens: 0,
+});

@@ -1,0 +1,244 @@
+import type { Clock } from '../clock.ts';
+import type { BackendCall, BackendNotice } from '../coordination/agent-protocol.ts';
+import type { SessionReply } from '../coordination/session-protocol.ts';
+import type { BudgetState } from '../platforms/budget/contracts.ts';
+import type { MoveResult, ReservationLimits } from '../platforms/contracts.ts';
+import type { BalloonMove } from '../platforms/xen/balloon-move.ts';
+import type { BalloonRoute } from '../platforms/xen/balloon-route.ts';
+import {
+  NO_DEMAND,
+  observeDraw,
+  type ReservePhase,
+  stepReserve,
+  type WatermarkRule,
+  watermarksFor,
+} from '../policy/watermarks.ts';
+import { bytes, MIB, roundDown } from '../units.ts';
+import { BudgetAnswers, type Moved } from './budget-answers.ts';
+import { Changes } from './changes.ts';
+import type { DomainBudget } from './domain-budget.ts';
+import { DrawMeter } from './draw-meter.ts';
+import type { Log } from './log.ts';
+
+/** A report, a plan, a donor's balloon: what is needed sooner has to be there already. */
+const GROWTH_HORIZON_MICROS = 500_000;
+/** Of the balloon's driver, and so the smallest move that is worth its trouble. */
+const BATCH = 2 * MIB;
+/** Xen has refused: it is not asked again at once, for nobody has given up anything yet. */
+const FIRST_PAUSE_MICROS = 500_000;
+const LONGEST_PAUSE_MICROS = 8_000_000;
+
+export interface GuestReservationOptions {
+  readonly route: BalloonRoute;
+  /** What is held ahead of need. */
+  readonly reserve: WatermarkRule;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly tell: (call: BackendCall) => boolean;
+}
+
+/** A move under way, and where it began. */
+interface Under {
+  readonly before: number;
+  readonly move: BalloonMove;
+}
+
+/** How often and how far it grew by itself, for status. */
+export interface OwnMoves {
+  readonly grown: number;
+  readonly grownBytes: number;
+  readonly refused: number;
+}
+
+/**
+ * The whole reservation of a guest, on the guest's side. It grows ahead of need within its entitlement, with nobody's
+ * consent: programs that know nothing of memtide find memory that is there already. What exceeds the entitlement is told
+ * to the back end, and what the back end asks for is given up. One move of the balloon is under way at a time, and nothing
+ * here waits for it.
+ */
+export class GuestReservation implements DomainBudget {
+  readonly enforcedBy = 'Xen (balloon)';
+  readonly #options: GuestReservationOptions;
+  readonly #answers = new BudgetAnswers();
+  readonly #told = new Changes();
+  readonly #draws: DrawMeter;
+  #demand = NO_DEMAND;
+  #phase: ReservePhase = 'steady';
+  #state: BudgetState;
+  /** What it should hold, by its watermarks and its rise. */
+  #wanted = 0;
+  /** By itself. */
+  #growth: Under | undefined;
+  /** By the back end. */
+  #asked: (Under & { readonly id: number }) | undefined;
+  #pauseMicros = 0;
+  #pausedUntilMicros = 0;
+  #own = { grown: 0, grownBytes: 0, refused: 0 };
+
+  constructor(options: GuestReservationOptions) {
+    this.#options = options;
+    this.#draws = new DrawMeter(GROWTH_HORIZON_MICROS);
+    this.#state = this.#read();
+    this.#wanted = this.#state.limit;
+  }
+
+  get limits(): ReservationLimits {
+    return this.#options.route.limits;
+  }
+
+  /** The entitlement has moved: what it allows is taken at once, if it is wanted. */
+  set limits(limits: ReservationLimits) {
+    if (limits.ceiling > this.#options.route.limits.ceiling) this.#pausedUntilMicros = 0;
+    this.#options.route.limits = limits;
+  }
+
+  get state(): BudgetState {
+    return this.#state;
+  }
+
+  get own(): OwnMoves {
+    return this.#own;
+  }
+
+  refresh(): BudgetState {
+    this.#state = this.#read();
+    return this.#state;
+  }
+
+  rebalance(riseBytesPerSecond: number): void {
+    this.refresh();
+    this.#forecast(riseBytesPerSecond);
+    if (this.#asked) this.#lookAtAsked();
+    else if (this.#growth) this.#lookAtGrowth(this.#growth);
+    if (!this.#asked) this.#grow();
+  }
+
+  meet(epoch: number): void {
+    if (!this.#answers.meet(epoch)) return;
+    // What another back end has asked for is nobody's any more; this one counts anew.
+    this.#asked?.move.giveUp('peer-gone', 'the back end is another one');
+    this.#asked = undefined;
+  }
+
+  report(_riseBytesPerSecond: number, always = false): void {
+    const { limit, used } = this.#state;
+    const wantedBytes = roundDown(this.#wanted, MIB);
+    const pressured = this.#wanted > limit + BATCH && this.#wanted > this.#options.route.mostBytes;
+    const { lastId } = this.#answers;
+    const usedBytes = roundDown(used, MIB);
+    if (!this.#told.isNew('report', always, limit, usedBytes, wantedBytes, pressured, lastId)) return;
+    this.#options.tell({ op: 'report', usedBytes, limitBytes: limit, wantedBytes, programs: 1, pressured, lastId });
+  }
+
+  move({ id, changeBytes }: BackendNotice & { readonly notice: 'budget' }): void {
+    if (this.#asked?.id === id) return; // told again; the answer comes when it is done
+    const known = this.#answers.find(id);
+    if (known) {
+      this.#options.tell(known);
+      return;
+    }
+    if (this.#asked || !this.#answers.isNew(id)) return; // another first; it is told again
+    this.#endGrowth();
+    const { route } = this.#options;
+    const before = route.state().limit;
+    const begun = changeBytes < 0 ? route.beginShrink(bytes(-changeBytes)) : route.beginGrow(bytes(changeBytes));
+    if (begun.ok) this.#asked = { id, before, move: begun.move };
+    else this.#answer(id, before, begun.refused);
+  }
+
+  program(): SessionReply {
+    return {
+      ok: false,
+      error: 'the domain is a whole guest of Xen: every program in it is under its reservation',
+      remedy: 'start the program as usual',
+    };
+  }
+
+  /** The balloon stays where it is. */
+  close(): void {
+    this.#endGrowth();
+    this.#asked?.move.giveUp('peer-gone', 'the agent ends');
+  }
+
+  #read(): BudgetState {
+    const { limit, used } = this.#options.route.state();
+    return { limit, used, residentBytes: used, processes: 1 };
+  }
+
+  /** What is wanted: use, what the present rise adds until memory can have come, and the reserve. */
+  #forecast(riseBytesPerSecond: number): void {
+    const { clock, reserve } = this.#options;
+    const now = clock.monotonicMicros();
+    const { limit, used } = this.#state;
+    const climb = (Math.max(0, riseBytesPerSecond) * GROWTH_HORIZON_MICROS) / 1e6;
+    this.#demand = observeDraw(this.#demand, this.#draws.observe(used, now), now, reserve);
+    const marks = watermarksFor(this.#demand, now, reserve);
+    const available = limit - used;
+    const step = stepReserve(marks, Math.max(0, available - climb), this.#phase, reserve);
+    this.#phase = step.phase;
+    // Between the watermarks nothing moves; what it holds beyond them it can do without.
+    this.#wanted = step.change === 0 ? limit : limit + step.change;
+  }
+
+  #grow(): void {
+    const { route, clock, log } = this.#options;
+    const goal = bytes(roundDown(Math.min(this.#wanted, route.mostBytes), MIB));
+    if (this.#growth) {
+      const { move } = this.#growth;
+      if (goal >= move.wanted + BATCH) move.retarget(goal);
+      return;
+    }
+    const by = goal - this.#state.limit;
+    if (by < BATCH || clock.monotonicMicros() < this.#pausedUntilMicros) return;
+    const begun = route.beginGrow(bytes(by));
+    if (begun.ok) this.#growth = { before: this.#state.limit, move: begun.move };
+    else log.debug({ reason: begun.refused.reason }, 'the reservation cannot grow');
+  }
+
+  #lookAtGrowth({ before, move }: Under): void {
+    const result = move.look();
+    if (!result) return;
+    this.#growth = undefined;
+    this.refresh();
+    const { grown, grownBytes, refused } = this.#own;
+    this.#own = {
+      grown: grown + (result.ok ? 1 : 0),
+      grownBytes: grownBytes + Math.max(0, result.limit - before),
+      refused: refused + (result.ok ? 0 : 1),
+    };
+    if (result.ok) {
+      this.#pauseMicros = 0;
+      return;
+    }
+    this.#pauseMicros = Math.min(LONGEST_PAUSE_MICROS, this.#pauseMicros * 2 || FIRST_PAUSE_MICROS);
+    this.#pausedUntilMicros = this.#options.clock.monotonicMicros() + this.#pauseMicros;
+    this.#options.log.debug({ refusal: result.refusal, reason: result.reason }, 'Xen did not let it grow as wanted');
+  }
+
+  #lookAtAsked(): void {
+    const { id, before, move } = this.#asked!;
+    const result = move.look();
+    if (!result) return;
+    this.#asked = undefined;
+    this.#answer(id, before, result);
+  }
+
+  #answer(id: number, before: number, result: MoveResult): void {
+    if (!result.ok)
+      this.#options.log.debug(
+        { refusal: result.refusal, reason: result.reason },
+        'the reservation did not move as asked',
+      );
+    this.refresh();
+    const moved = this.#answers.answer(
+      id,
+      (): Moved => ({ op: 'moved', id, changeBytes: result.limit - before, limitBytes: result.limit }),
+    );
+    if (moved) this.#options.tell(moved);
+  }
+
+  #endGrowth(): void {
+    this.#growth?.move.giveUp('peer-gone', 'the back end asks for memory');
+    this.#growth = undefined;
+  }
+}

@@ -1,0 +1,200 @@
+/** Reservations of guests, from the programs' use to Xen's books, on a simulated machine. On the real one: test/xen. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import fc from 'fast-check';
+import { MIB } from '../../../src/units.ts';
+import { BOOT_MIB, FLOOR_MIB, KEEP_MIB, XenMachine } from './xen-machine.ts';
+
+const mib = (count: number): number => Math.round(count / MIB);
+
+const assertPromisesAreCovered = (machine: XenMachine): void => {
+  const covered = machine.free - KEEP_MIB * MIB;
+  assert.ok(machine.promised <= covered, `${mib(machine.promised)} MiB promised, ${mib(covered)} MiB there`);
+};
+const budgets = (machine: XenMachine, name: string) =>
+  machine.guest(name).notices.flatMap((notice) => (notice.notice === 'budget' ? [notice.changeBytes] : []));
+
+test('hypervisor: guests at ease are asked until the pool is filled, and what is free is promised to those that may need it', async () => {
+  const machine = new XenMachine({ totalMib: 2 * BOOT_MIB + KEEP_MIB });
+  await machine.run(5000);
+  assert.ok(machine.free - KEEP_MIB * MIB >= 32 * MIB, `${mib(machine.free)} MiB free`);
+  assertPromisesAreCovered(machine);
+  for (const { balloon } of machine.guests) assert.ok(balloon.held >= FLOOR_MIB * MIB);
+});
+
+test('hypervisor: a program that knows nothing finds memory that has come ahead of it, and nobody in dom0 was asked', async () => {
+  const machine = new XenMachine();
+  const recipient = machine.guest('infotainment');
+  recipient.startAt(140 * MIB);
+  await machine.run(5000);
+  const before = budgets(machine, 'infotainment').length;
+  const held = recipient.balloon.held;
+  machine.rise('infotainment', 100 * 1024); // 100 MiB in a second
+  await machine.run(1000);
+  machine.rise('infotainment', 0);
+  assert.equal(recipient.missedBytes, 0);
+  assert.ok(recipient.balloon.held > held, 'it has grown');
+  assert.ok(recipient.reservation.own.grown > 0);
+  assert.equal(budgets(machine, 'infotainment').length, before, 'by itself');
+});
+
+test('sabotage: without growing ahead the same program misses memory', async () => {
+  const machine = new XenMachine();
+  const recipient = machine.guest('infotainment');
+  recipient.startAt(140 * MIB);
+  await machine.run(5000);
+  recipient.balloon.cap = recipient.balloon.held;
+  machine.setCap = async () => true;
+  machine.rise('infotainment', 100 * 1024);
+  await machine.run(1500);
+  assert.ok(recipient.missedBytes > 0);
+});
+
+test('hypervisor: what exceeds the pool comes from the other guest, and is not missed by its programs', async () => {
+  const machine = new XenMachine({ totalMib: 2 * BOOT_MIB - 96 + KEEP_MIB });
+  machine.guest('cluster').startAt(160 * MIB);
+  await machine.run(8000);
+  machine.rise('cluster', 8 * 1024);
+  await machine.run(15_000);
+  machine.rise('cluster', 0);
+  await machine.run(3000);
+  assert.equal(machine.guest('cluster').missedBytes, 0);
+  assert.ok(machine.guest('cluster').balloon.held > 220 * MIB, `${mib(machine.guest('cluster').balloon.held)} MiB`);
+  assert.ok(machine.guest('infotainment').balloon.held < BOOT_MIB * MIB);
+  assert.ok(budgets(machine, 'infotainment').every((change) => change < 0));
+});
+
+test('split: no guest may grow by itself; first the donor frees, then the recipient is let grow', async () => {
+  const machine = new XenMachine({ totalMib: 2 * BOOT_MIB - 100 + KEEP_MIB, mode: 'split' });
+  const [donor, recipient] = [machine.guest('cluster'), machine.guest('infotainment')];
+  recipient.startAt(156 * MIB);
+  await machine.run(200);
+  assert.ok(recipient.balloon.cap <= recipient.balloon.held, 'nothing beyond what it holds');
+  machine.rise('infotainment', 6 * 1024);
+  let order: string[] = [];
+  machine.onMillisecond = () => {
+    if (donor.balloon.held < BOOT_MIB * MIB) order.push('donor');
+    if (recipient.balloon.held > 156 * MIB) order.push('recipient');
+    order = order.slice(0, 1);
+  };
+  await machine.run(10_000);
+  assert.equal(order[0], 'donor');
+  assert.ok(recipient.balloon.held > 156 * MIB, `${mib(recipient.balloon.held)} MiB`);
+  assert.ok(
+    budgets(machine, 'infotainment').some((change) => change > 0),
+    'it was let grow',
+  );
+  assert.ok(
+    budgets(machine, 'cluster').some((change) => change < 0),
+    'the donor was asked',
+  );
+});
+
+test('a donor that claims to have given what Xen does not have is found out, and left alone', async () => {
+  const machine = new XenMachine({ totalMib: 2 * BOOT_MIB + KEEP_MIB, names: ['cluster'] });
+  const liar = machine.guest('cluster');
+  const real = liar.hear.bind(liar);
+  liar.hear = (notice) => {
+    if (notice.notice !== 'budget') return real(notice);
+    const { id, changeBytes } = notice;
+    machine.mover.moved('cluster', { op: 'moved', id, changeBytes, limitBytes: liar.balloon.held + changeBytes });
+  };
+  machine.total = BOOT_MIB * MIB + KEEP_MIB * MIB; // nothing is free: the pool has to be filled
+  await machine.run(2000);
+  assert.ok(machine.overstated.includes('cluster'));
+  const [status] = machine.mover.status().guests;
+  assert.equal(status!.stuck, true);
+  assert.ok(liar.balloon.cap <= liar.balloon.held, 'it may not grow on what it owes');
+});
+
+test('a donor that does nothing is stuck after its deadline, and found again when it delivers', async () => {
+  const machine = new XenMachine({
+    totalMib: BOOT_MIB + KEEP_MIB,
+    names: ['cluster'],
+    config: {
+      policy: { stuck_after_misses: 1, stuck_backoff_s: 2, step_cap_mib: 64 },
+      xen: { keep_free_mib: KEEP_MIB, pool_mib: 32, balloon_deadline_ms: 1000 },
+    },
+  });
+  const guest = machine.guest('cluster');
+  const real = guest.hear.bind(guest);
+  guest.hear = (notice) => {
+    if (notice.notice !== 'budget') real(notice);
+  };
+  await machine.run(2000);
+  assert.equal(machine.mover.status().guests[0]!.stuck, true);
+  assert.equal(machine.overstated.length, 0, 'it has claimed nothing');
+  guest.hear = real;
+  await machine.run(6000);
+  assert.equal(machine.mover.status().guests[0]!.stuck, false);
+  assert.ok(machine.free >= (KEEP_MIB + 32) * MIB);
+});
+
+test('room for a guest that is to be created is collected, kept from others, and used', async () => {
+  const machine = new XenMachine({ totalMib: 2 * BOOT_MIB + KEEP_MIB });
+  for (const { balloon } of machine.guests) balloon.used = 60 * MIB;
+  await machine.run(3000);
+  const there = machine.mover.makeRoom(200 * MIB, 20_000_000, 60_000_000);
+  await machine.run(15_000);
+  assert.equal(await there, true);
+  assert.ok(machine.free - KEEP_MIB * MIB >= 200 * MIB, `${mib(machine.free)} MiB free`);
+  // The others want it, and do not get it.
+  machine.rise('cluster', 20 * 1024);
+  await machine.run(4000);
+  machine.rise('cluster', 0);
+  assert.ok(machine.free - KEEP_MIB * MIB >= 200 * MIB, `${mib(machine.free)} MiB free`);
+});
+
+test('room that cannot be had is refused at its deadline, and nobody is held back by it afterwards', async () => {
+  const machine = new XenMachine({ totalMib: 2 * BOOT_MIB + KEEP_MIB });
+  const there = machine.mover.makeRoom(1024 * MIB, 2_000_000, 1_000_000);
+  await machine.run(2500);
+  assert.equal(await there, false);
+  await machine.run(1500);
+  assert.ok(machine.mover.poolBytes >= 0);
+});
+
+test('a guest that is created anew begins anew: nothing that was asked of the dead one is held against it', async () => {
+  const machine = new XenMachine({ totalMib: 2 * BOOT_MIB + KEEP_MIB });
+  machine.guest('infotainment').hear = () => {};
+  await machine.run(300);
+  machine.destroy('infotainment');
+  await machine.run(300);
+  assert.equal(machine.mover.limitOf('infotainment'), undefined);
+  machine.create('infotainment', 9);
+  await machine.run(5000);
+  assert.equal(machine.mover.limitOf('infotainment'), machine.guest('infotainment').balloon.held);
+  assertPromisesAreCovered(machine);
+});
+
+test('whatever programs do, no more is promised than there is, no guest falls below its floor, and Xen never runs dry', async () => {
+  await fc.assert(
+    fc.asyncProperty(
+      fc.array(
+        fc.record({
+          guest: fc.constantFrom('cluster', 'infotainment'),
+          usedMib: fc.integer({ min: 40, max: 250 }),
+          forMillis: fc.integer({ min: 50, max: 2000 }),
+          mode: fc.constantFrom('split' as const, 'hypervisor' as const),
+        }),
+        { minLength: 1, maxLength: 12 },
+      ),
+      async (steps) => {
+        const machine = new XenMachine({ totalMib: 2 * BOOT_MIB - 64 });
+        for (const guest of machine.guests) guest.startAt(200 * MIB);
+        await machine.run(100);
+        machine.onMillisecond = () => {
+          assertPromisesAreCovered(machine);
+          assert.ok(machine.free >= 0);
+          for (const { balloon } of machine.guests) assert.ok(balloon.held >= FLOOR_MIB * MIB - MIB);
+        };
+        for (const { guest, usedMib, forMillis, mode } of steps) {
+          machine.mode = mode;
+          machine.guest(guest).use(usedMib * MIB);
+          await machine.run(forMillis);
+        }
+      },
+    ),
+    { numRuns: 40 },
+  );
+});
