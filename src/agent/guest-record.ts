@@ -21,6 +21,9 @@ export interface GuestRecord {
   /** It has an agent, and that has said how the guest is. */
   isHeard: boolean;
   overstated: number;
+  /** How often the back end has asked it to give up memory, and has let it grow. */
+  askedToShrink: number;
+  letGrow: number;
   bucket: Bucket;
 }
 
@@ -37,6 +40,8 @@ export const newGuest = (name: string, bounds: DomainConfig['guest'] & object, b
   pressured: false,
   isHeard: false,
   overstated: 0,
+  askedToShrink: 0,
+  letGrow: 0,
   bucket,
 });
 

@@ -42,6 +42,9 @@ export interface GuestStatus {
   readonly stuck: boolean;
   /** How often it claimed to have moved what Xen knows nothing of. */
   readonly overstated: number;
+  readonly asked_to_shrink: number;
+  /** Growth that waited for the back end: none in mode `hypervisor`. */
+  readonly let_grow: number;
 }
 
 export interface ReservationMoverOptions {
@@ -159,6 +162,8 @@ export class ReservationMover {
         wanted_bytes: guest.wanted,
         stuck: this.#isStuck(at),
         overstated: guest.overstated,
+        asked_to_shrink: guest.askedToShrink,
+        let_grow: guest.letGrow,
       })),
     };
   }
@@ -242,6 +247,8 @@ export class ReservationMover {
 
   #move(guest: GuestRecord, changeBytes: number): void {
     const deadline = this.#options.clock.monotonicMicros() + this.#settings.xen.balloon_deadline_ms * 1000;
+    if (changeBytes < 0) guest.askedToShrink++;
+    else guest.letGrow++;
     guest.account.begin(this.#nextId++, changeBytes, deadline);
   }
 
