@@ -15,6 +15,8 @@ export interface DomainBudget {
   limits: ReservationLimits;
   /** As last read. */
   readonly state: BudgetState;
+  /** What it did unasked, for status; left out where it does nothing so. */
+  readonly own?: Readonly<Record<string, number>>;
   /** Reads it anew, if there is anything to read. */
   refresh(always?: boolean): BudgetState;
   /** Follows what the programs did since the last time; at each tick of the agent. */

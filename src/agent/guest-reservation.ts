@@ -44,11 +44,7 @@ interface Under {
 }
 
 /** How often and how far it grew by itself, for status. */
-export interface OwnMoves {
-  readonly grown: number;
-  readonly grownBytes: number;
-  readonly refused: number;
-}
+export type OwnMoves = Readonly<Record<'grown' | 'grown_bytes' | 'refused', number>>;
 
 /**
  * The whole reservation of a guest, on the guest's side. It grows ahead of need within its entitlement, with nobody's
@@ -73,7 +69,7 @@ export class GuestReservation implements DomainBudget {
   #asked: (Under & { readonly id: number }) | undefined;
   #pauseMicros = 0;
   #pausedUntilMicros = 0;
-  #own = { grown: 0, grownBytes: 0, refused: 0 };
+  #own: OwnMoves = { grown: 0, grown_bytes: 0, refused: 0 };
 
   constructor(options: GuestReservationOptions) {
     this.#options = options;
@@ -200,10 +196,10 @@ export class GuestReservation implements DomainBudget {
     if (!result) return;
     this.#growth = undefined;
     this.refresh();
-    const { grown, grownBytes, refused } = this.#own;
+    const { grown, grown_bytes, refused } = this.#own;
     this.#own = {
       grown: grown + (result.ok ? 1 : 0),
-      grownBytes: grownBytes + Math.max(0, result.limit - before),
+      grown_bytes: grown_bytes + Math.max(0, result.limit - before),
       refused: refused + (result.ok ? 0 : 1),
     };
     if (result.ok) {

@@ -17,11 +17,13 @@ import { systemTimer } from '../pressure/timer.ts';
 import type { Reporter } from '../telemetry/reporter.ts';
 import { Telemetry } from '../telemetry/telemetry.ts';
 import { bytes, micros } from '../units.ts';
+import { XenConstructs } from '../xen/constructs.ts';
 import { BACKEND_NAME, TelemetryPort } from './coordination.ts';
 import type { DomainBudget } from './domain-budget.ts';
 import { DomainSource } from './domain-source.ts';
 import type { Log } from './log.ts';
 import { openBudget } from './open-budget.ts';
+import { kernelConstructs } from './settings.ts';
 import { VERSION } from './version.ts';
 
 const TICK_MICROS = 95_000;
@@ -43,6 +45,7 @@ export class RemoteAgent {
   #budget: DomainBudget | undefined;
   #sampler: Sampler | undefined;
   #server: net.Server | undefined;
+  readonly #constructs = new XenConstructs();
   #lockFd = -1;
   #nextTickMicros = 0;
   #ticks = 0;
@@ -102,6 +105,7 @@ export class RemoteAgent {
       tell: (call) => this.#link?.tell(call) === true,
     });
     this.#meet(welcome);
+    await this.#constructs.apply(kernelConstructs(this.#config.xen));
     this.#startSampling();
     await this.#listen();
   }
@@ -112,6 +116,7 @@ export class RemoteAgent {
     await this.#link?.close();
     await this.#telemetry?.stop();
     this.#budget?.close();
+    await this.#constructs.undo();
     if (this.#lockFd >= 0) fs.closeSync(this.#lockFd);
   }
 
@@ -196,6 +201,8 @@ export class RemoteAgent {
       programs: processes,
       enforced_by: this.#budget!.enforcedBy,
       coordination: 'mqtt',
+      own_moves: this.#budget!.own,
+      constructs: this.#constructs.reports,
       backend_is_there: this.#link!.isUp,
       telemetry: this.#telemetry!.status(),
     };

@@ -3,6 +3,8 @@ import type { ConstructReport, PlaneScheduling } from '../coordination/plane-con
 import type { StuckRule } from '../policy/stuck.ts';
 import type { WatermarkRule } from '../policy/watermarks.ts';
 import { MIB } from '../units.ts';
+import type { Construct } from '../xen/constructs.ts';
+import { balloonThread, eventChannelCpu } from '../xen/kernel-constructs.ts';
 import type { Log } from './log.ts';
 
 /** Configuration to what the parts take. */
@@ -57,3 +59,9 @@ export function guestReserveRule(largestBytes: number): WatermarkRule {
     smallestGiveBack: 8 * MIB,
   };
 }
+
+/** What a domain asks of its own kernel. */
+export const kernelConstructs = ({ balloon_priority, event_channel_cpu }: Config['xen']): Construct[] => [
+  ...(balloon_priority === undefined ? [] : [balloonThread(balloon_priority)]),
+  ...(event_channel_cpu === undefined ? [] : [eventChannelCpu(event_channel_cpu)]),
+];

@@ -5,6 +5,8 @@ import { errorMessage, MemtideError } from '../errors.ts';
 import { POLLIN } from '../native/libc.ts';
 import { loadEpoll, type Poller } from '../pressure/epoll.ts';
 import type { Mode } from '../records.ts';
+import { XenConstructs } from '../xen/constructs.ts';
+import { pinning, rateLimit, weight } from '../xen/credit2.ts';
 import { GuestNames } from '../xen/guest-names.ts';
 import { HypercallBooks } from '../xen/hypercall-books.ts';
 import { LowMemorySignal } from '../xen/low-memory.ts';
@@ -37,6 +39,10 @@ export class XenGuests {
   readonly #turns: Turns;
   readonly #log: Log;
   readonly #signal: LowMemorySignal | undefined;
+  readonly #config: Config;
+  readonly #constructs = new XenConstructs();
+  /** By guest: the life of it that constructs were applied to. */
+  readonly #constructed = new Map<string, number>();
   #poller: Poller | undefined;
   #timer: NodeJS.Timeout | undefined;
 
@@ -44,6 +50,7 @@ export class XenGuests {
     const { config, log, mode, tell } = options;
     this.#store = store;
     this.#books = books;
+    this.#config = config;
     this.#log = log;
     this.#mover = new ReservationMover({
       config,
@@ -107,6 +114,7 @@ export class XenGuests {
     return {
       asked_by: this.#books.source,
       low_memory_signals: this.#signal?.heard,
+      constructs: this.#constructs.reports,
       ...this.#mover.status(),
     };
   }
@@ -116,6 +124,7 @@ export class XenGuests {
     this.#poller?.close();
     this.#signal?.close();
     await this.#turns.stop();
+    await this.#constructs.undo();
     await this.#names.stop();
     await this.#store.close();
     this.#books.close();
@@ -128,6 +137,8 @@ export class XenGuests {
       this.#poller = new loaded.epoll.Epoll(() => this.#hearSignal());
       this.#poller.add(this.#signal.descriptor, POLLIN);
     }
+    const { rate_limit_us } = this.#config.xen;
+    if (rate_limit_us !== undefined) await this.#constructs.apply([rateLimit(rate_limit_us)]);
     this.#timer = setInterval(() => {
       this.#hearSignal(); // without the package it is looked at; with it, this finds nothing
       this.#turns.ask();
@@ -138,6 +149,20 @@ export class XenGuests {
   async #look(): Promise<void> {
     await this.#names.completeNames();
     await this.#mover.tick();
+    await this.#applyConstructs();
+  }
+
+  /** To guests that have come since the last time. */
+  async #applyConstructs(): Promise<void> {
+    for (const { name, guest } of this.#config.domains) {
+      const domid = this.#names.domidOf(name);
+      if (guest === undefined || domid === undefined || this.#constructed.get(name) === domid) continue;
+      this.#constructed.set(name, domid);
+      await this.#constructs.apply([
+        ...(guest.weight === undefined ? [] : [weight(name, guest.weight)]),
+        ...(guest.cpus === undefined ? [] : [pinning(name, guest.cpus)]),
+      ]);
+    }
   }
 
   #hearSignal(): void {

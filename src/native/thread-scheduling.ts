@@ -69,3 +69,18 @@ export const callingThread: ThreadScheduler = {
     return outcome(schedSetaffinity(CALLING_THREAD, MASK_WORDS * 4, scratchAddress));
   },
 };
+
+/** Policy and priority of any thread. @throws Error where there is no such thread. */
+export function readScheduling(thread: number): Pick<ThreadScheduling, 'policy' | 'priority'> {
+  const policy = schedGetscheduler(thread);
+  if (policy < 0) throw new Error(errnoName());
+  schedGetparam(thread, scratchAddress);
+  const name = { [SCHED_OTHER]: 'other' as const, [SCHED_FIFO]: 'fifo' as const }[policy & ~SCHED_RESET_ON_FORK];
+  return { policy: name ?? 'another', priority: scratchWords[0]! };
+}
+
+/** Of any thread. @returns undefined, or the name of the errno. */
+export function setScheduling(thread: number, policy: SchedulingPolicy, priority: number): string | undefined {
+  scratchWords[0] = priority;
+  return outcome(schedSetscheduler(thread, policy === 'fifo' ? SCHED_FIFO : SCHED_OTHER, scratchAddress));
+}

@@ -1,8 +1,8 @@
+import { execFile } from 'node:child_process';
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import type { TestContext } from 'node:test';
-import { execFile } from 'node:child_process';
 import { packageRoot } from '../../src/package-root.ts';
 import type { XlOutcome } from '../../src/xen/xl.ts';
 
