@@ -2,7 +2,7 @@
  * Makes dist/bin: the agent in few files, because every module that Node loads by itself stays in memory with its source,
  * its scope and its records, and an agent runs for months. See src/decisions/0007-the-agent-ships-as-a-bundle.md.
  *
- * Bundled are the command line's entry, `memtide agent` and its two threads. The other commands are left where the compiler
+ * Bundled are the command line's entry, `memtide agent` and its threads. The other commands are left where the compiler
  * puts them, in dist/src, and so are the errors, of which both sides must know one class.
  */
 import fs from 'node:fs';
@@ -55,6 +55,7 @@ const results = await Promise.all([
   // Threads share nothing with the main one, so each is one file.
   build({ ...common, entryPoints: ['src/coordination/plane-worker.ts'], outbase: 'src/coordination' }),
   build({ ...common, entryPoints: ['src/config/load-worker.ts'], outbase: 'src/config' }),
+  build({ ...common, entryPoints: ['src/xen/xenstore/device-worker.ts'], outbase: 'src/xen/xenstore' }),
 ]);
 
 const inputs = results.flatMap(({ metafile }) => Object.keys(metafile.inputs));

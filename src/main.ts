@@ -41,6 +41,8 @@ const port = (text: string): number => {
   return value;
 };
 
+const list = (text: string): number[] => text.split(',').map(positive);
+
 let exitCode = 0;
 /** Runs a command; what it returns is the exit code. */
 const run = (action: () => Promise<number>): Promise<void> =>
@@ -214,6 +216,12 @@ program
       'pressure',
     ]),
   )
+  .option('--xen <address>', 'in a guest of Xen: every way in which it comes to memory; ADDRESS:PORT of --xen-dom0')
+  .option('--xen-donor <address>', 'in another guest, beside it: gives what dom0 asks for')
+  .option('--xen-dom0 <address>', 'in dom0, beside them: ADDRESS:PORT to listen at, on the bridge between the domains')
+  .option('--sizes-mib <sizes>', 'with --xen: other sizes than 2,8,32,128', list)
+  .option('--cases <names>', 'with --xen: these only', (text: string) => text.split(','))
+  .option('--rounds <n>', 'with --xen: how often each is taken', positive)
   .option('--json', 'the rows, for programs')
   .addHelpText(
     'after',
@@ -228,6 +236,8 @@ Examples:
   .action((options) =>
     run(async () => {
       const how = { quick: options.quick === true, json: options.json === true };
+      if (options.xen ?? options.xenDonor ?? options.xenDom0)
+        return (await import('./commands/bench-xen.ts')).benchXenCommand({ ...options, ...how }, io);
       if (options.curve) return (await import('./commands/bench-curve.ts')).benchCurveCommand(how, io);
       if (options.pressure) return (await import('./commands/bench-pressure.ts')).benchPressureCommand(how, io);
       if (options.loaded) return (await import('./commands/bench-loaded.ts')).benchLoadedCommand(how, io);

@@ -90,6 +90,8 @@ export class RemoteAgent {
       backend: BACKEND_NAME,
       clock: systemClock,
       limitBytes: () => this.#budget?.state.limit,
+      // Guests and dom0 boot side by side on few CPUs.
+      ...(this.#settings.guest === undefined ? {} : { startMillis: 60_000 }),
       events: {
         joined: (welcome) => this.#meet(welcome),
         notice: (notice) => this.#obey(notice),

@@ -18,8 +18,8 @@ import { XlBooks } from '../xen/xl-books.ts';
 import type { Log } from './log.ts';
 import { ReservationMover } from './reservation-mover.ts';
 
-/** Between two looks at Xen's books when nothing calls for one. */
-const LOOK_MILLIS = 250;
+/** Between two looks at Xen's books when nothing calls for one: a guest that is short says so. */
+const LOOK_MILLIS = 500;
 /** Least time between two: guests that report in a flood cost dom0 no more than that. */
 const SPACING_MILLIS = 50;
 

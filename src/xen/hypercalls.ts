@@ -18,6 +18,8 @@ export const HYPERCALL = { memory: 12, sysctl: 35, domctl: 36 } as const;
 const PRIVCMD_HYPERCALL = ioc('P', 0, 48);
 /** Longs of struct privcmd_hypercall: the number, then five arguments. */
 const CALL_LONGS = 6;
+/** Bytes of the longest argument that is used here: struct xen_domctl and xen_sysctl are 16 and 8 bytes, and a union of 128. */
+const LONGEST_ARGUMENT = 144;
 
 export type HypercallResult =
   | { readonly ok: true; readonly value: number }
@@ -29,12 +31,14 @@ export class Hypercalls {
   readonly #address: number;
   /** One page that a call's argument is laid out in, and that Xen writes its answer to. Little-endian. */
   readonly argument: DataView;
+  readonly #longest: Uint8Array;
 
   /** @throws MemtideError in a domain that may not. */
   constructor(folder = '/dev/xen') {
     this.#fd = open(`${folder}/privcmd`);
     this.#address = bufferPage(`${folder}/hypercall`);
     this.argument = new DataView(viewOf(this.#address, XEN_PAGE_BYTES));
+    this.#longest = new Uint8Array(this.argument.buffer, 0, LONGEST_ARGUMENT);
   }
 
   /** @param command of the hypercall, its first argument; left out where it has none. The second is the page. */
@@ -46,7 +50,7 @@ export class Hypercalls {
   }
 
   clear(): void {
-    for (let at = 0; at < XEN_PAGE_BYTES; at += 8) this.argument.setBigUint64(at, 0n, true);
+    this.#longest.fill(0);
   }
 
   close(): void {

@@ -10,11 +10,13 @@ import type { MoveResult, ReservationState } from '../../src/platforms/contracts
 import { systemBalloon } from '../../src/platforms/xen/balloon-driver.ts';
 import { BalloonRoute } from '../../src/platforms/xen/balloon-route.ts';
 import { mebibytes } from '../../src/units.ts';
+import { XenConstructs } from '../../src/xen/constructs.ts';
 import { DOM0 } from '../../src/xen/device.ts';
 import { EventRinger, EventWaiter } from '../../src/xen/event-bell.ts';
 import { EventChannels } from '../../src/xen/event-channels.ts';
 import { grantControlFile } from '../../src/xen/grant-control-file.ts';
 import { type GrantedPages, grantPages } from '../../src/xen/grant-pages.ts';
+import { balloonThread } from '../../src/xen/kernel-constructs.ts';
 import { type MappedGrants, mapGrants } from '../../src/xen/map-grants.ts';
 import { answer } from '../contract/doorbell-program.ts';
 
@@ -80,6 +82,16 @@ const calls = {
   reservation: (): ReservationState => reservation!.state(),
   grow: (mib: number): MoveResult => reservation!.grow(mebibytes(mib)),
   shrink: (mib: number): MoveResult => reservation!.shrink(mebibytes(mib)),
+  /** How the kernel's balloon thread is scheduled: before, while it is asked for real time, and when that is undone. */
+  async balloonThread(priority: number): Promise<Record<'before' | 'during' | 'after', string>> {
+    const construct = balloonThread(priority);
+    const before = await construct.read();
+    const constructs = new XenConstructs();
+    await constructs.apply([construct]);
+    const during = await construct.read();
+    await constructs.undo();
+    return { before, during, after: await construct.read() };
+  },
   grantControlFile(geometry: Geometry): readonly number[] {
     const { file, pages } = grantControlFile(DOM0, geometry);
     control = file;
@@ -91,16 +103,16 @@ const calls = {
 };
 
 export type GuestCall = typeof calls;
-export type GuestResult<Name extends keyof GuestCall> = ReturnType<GuestCall[Name]>;
+export type GuestResult<Name extends keyof GuestCall> = Awaited<ReturnType<GuestCall[Name]>>;
 
 const [address, tcpPort] = process.argv.slice(2);
 if (address !== undefined && tcpPort !== undefined) {
   const socket = net.connect(Number(tcpPort), address).setNoDelay(true);
-  createInterface({ input: socket }).on('line', (line) => {
+  createInterface({ input: socket }).on('line', async (line) => {
     const { name, args } = JSON.parse(line) as { name: keyof GuestCall; args: never[] };
     let reply: { result?: unknown; error?: string };
     try {
-      reply = { result: (calls[name] as (...all: never[]) => unknown)(...args) };
+      reply = { result: await (calls[name] as (...all: never[]) => unknown)(...args) };
     } catch (error) {
       reply = { error: (error as Error).message };
     }

@@ -83,9 +83,15 @@ test('event channels go to one CPU, and back', async (t) => {
   const constructs = new XenConstructs();
   await constructs.apply([eventChannelCpu(1, root)]);
   assert.equal(constructs.reports[0]!.in_force, '1');
-  assert.deepEqual([16, 20, 26].map((irq) => fs.readFileSync(affinity(irq), 'utf8').trim()), ['0-1', '1', '1']);
+  assert.deepEqual(
+    [16, 20, 26].map((irq) => fs.readFileSync(affinity(irq), 'utf8').trim()),
+    ['0-1', '1', '1'],
+  );
   await constructs.undo();
-  assert.deepEqual([20, 26].map((irq) => fs.readFileSync(affinity(irq), 'utf8').trim()), ['0-1', '0-1']);
+  assert.deepEqual(
+    [20, 26].map((irq) => fs.readFileSync(affinity(irq), 'utf8').trim()),
+    ['0-1', '0-1'],
+  );
 });
 
 test('a kernel without a xen-balloon thread: told', async (t) => {

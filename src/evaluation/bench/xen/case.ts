@@ -1,0 +1,30 @@
+import type { BalloonDriver } from '../../../platforms/xen/balloon-driver.ts';
+import type { Bytes } from '../../../units.ts';
+import type { Peer } from './peer.ts';
+
+/** What a case has at hand: this guest's balloon, and the programs of the bench in dom0. */
+export interface XenBench {
+  /** As the toolstack names this guest. */
+  readonly domain: string;
+  readonly driver: BalloonDriver;
+  readonly dom0: Peer;
+  /** Changes this guest's reservation by its own balloon, outside what is timed. */
+  resize(to: Bytes): Promise<void>;
+  /** Resolves as soon as the guest holds so much. */
+  holds(wanted: Bytes): Promise<void>;
+}
+
+/** One way to come to memory. A file each, and a line in `cases.ts`. */
+export interface XenCase {
+  readonly name: string;
+  /** For people: what is timed. */
+  readonly about: string;
+  /** Whether the guest has to be made small first; else the memory is there already. */
+  readonly grows: boolean;
+  /** Before each round, untimed. @param held what the guest holds, @param by what will be asked for. */
+  before?(bench: XenBench, held: Bytes, by: Bytes): Promise<void>;
+  /** Timed: from the request until the guest may use so much more. */
+  take(bench: XenBench, held: Bytes, by: Bytes): Promise<void>;
+  /** After each round, untimed. */
+  after?(bench: XenBench): Promise<void>;
+}

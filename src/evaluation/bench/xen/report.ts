@@ -1,0 +1,31 @@
+import { formatMicros, MIB } from '../../../units.ts';
+import { alignedTable } from '../text-table.ts';
+import { XEN_CASES } from './cases.ts';
+import type { XenBenchResult } from './result.ts';
+
+export function xenBenchText({ environment, rows, ratios, left_out }: XenBenchResult): string {
+  const table = rows.map((row) => [
+    row.case,
+    `${row.bytes / MIB} MiB`,
+    String(row.n),
+    formatMicros(row.p50_us),
+    formatMicros(row.usable_p50_us),
+    formatMicros(row.touch_p50_us),
+    formatMicros(row.max_us),
+    ratioText(ratios.find(({ against, bytes }) => against === row.case && bytes === row.bytes)?.xen_pool_p50_ratio),
+  ]);
+  const head = ['case', 'size', 'n', 'p50', 'until usable', 'touch', 'max', 'xen-pool ÷ this'];
+  const about = XEN_CASES.map(({ name, about: text }) => `  ${name}: ${text}`);
+  const missing = left_out.map(({ bytes, reason }) => `  ${bytes / MIB} MiB left out: ${reason}`);
+  return `${[
+    `Memory for a guest of Xen, from the request until it is touched. ${environment.cpu}, Linux ${environment.kernel}, guest of ${environment.guest_mib} MiB.`,
+    'On an emulated board all times are emulated: only ratios within one boot say something.',
+    '',
+    alignedTable([head, ...table]),
+    '',
+    ...about,
+    ...missing,
+  ].join('\n')}\n`;
+}
+
+const ratioText = (ratio: number | undefined): string => (ratio === undefined ? '' : ratio.toFixed(2));
