@@ -32,7 +32,7 @@ test('the schema that ships is the one that the program reads by', async () => {
 
 test('every report, command and answer is described; messages may have fields of later versions, commands may not', () => {
   const { $defs } = readJson('src/telemetry/wire-schema.json');
-  const verbs = ['mode', 'limits', 'probe', 'mark', 'reserve'].map((verb) => `cmd/${verb}`);
+  const verbs = ['mode', 'limits', 'room', 'probe', 'mark', 'reserve'].map((verb) => `cmd/${verb}`);
   assert.deepEqual(Object.keys($defs), [...REPORTS, 'cmd', ...verbs, 'rsp', 'sink/watermark']);
   for (const report of REPORTS) assert.deepEqual($defs[report]!.additionalProperties, {}, report);
   for (const verb of verbs) {
