@@ -14,6 +14,9 @@ import type { Log } from './log.ts';
 import { ProgramBudget } from './program-budget.ts';
 import { guestReserveRule } from './settings.ts';
 
+/** While everything boots at once, dom0 may be slow to answer. */
+const BUSY_BOOT_MILLIS = 60_000;
+
 export interface OpenBudgetOptions {
   readonly config: Config;
   readonly domain: DomainConfig;
@@ -57,7 +60,7 @@ export async function openBudget({ config, domain, budgetBytes, log, tell }: Ope
 
 /** What the toolstack gave the guest when it was created, from its home in xenstore. */
 async function bootMemory(): Promise<Bytes> {
-  const store = new Xenstore({ open: () => openXenstore() });
+  const store = new Xenstore({ open: () => openXenstore(), replyMillis: BUSY_BOOT_MILLIS });
   await store.start();
   try {
     const text = await store.read('memory/static-max');

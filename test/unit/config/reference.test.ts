@@ -21,7 +21,17 @@ test('every key has a description that is a sentence', () => {
 });
 
 test('every number has its unit in its name, or is a bare count', () => {
-  const bare = ['port', 'nice', 'cpu', 'fifo_priority', 'stuck_after_misses', 'miss_target'];
+  const bare = [
+    'port',
+    'nice',
+    'cpu',
+    'weight',
+    'event_channel_cpu',
+    'fifo_priority',
+    'balloon_priority',
+    'stuck_after_misses',
+    'miss_target',
+  ];
   for (const { path, key, node } of eachKey(configJsonSchema())) {
     if (node.type !== 'integer' && node.type !== 'number') continue;
     assert.ok(bare.includes(key) || /_(mib|kib|hz|ms|us|s)$/.test(key), path);
