@@ -45,8 +45,8 @@ export class PrivateRegion {
 export type ZeroElsewhere = (address: number, length: number) => Promise<void>;
 
 /**
- * Writing to memory that is resident and mapped.
- * Hot: the same stretch again. Cold: going round through a region of at least four last-level caches.
+ * Writing to memory that is resident and mapped, going round through a region of at least four last-level caches. Hot: it
+ * was zeroed just before. A lease is never in the same place for long either, and where memory lies in a cache is luck.
  */
 export function touchOnly(region: PrivateRegion, cache: Cache, zero: ZeroElsewhere): TimedCase {
   let address = region.address;
@@ -55,7 +55,7 @@ export function touchOnly(region: PrivateRegion, cache: Cache, zero: ZeroElsewhe
     cache,
     fits: (bytes) => bytes <= region.byteLength,
     async prepare(bytes) {
-      address = cache === 'hot' ? region.address : region.rotate(bytes);
+      address = region.rotate(bytes);
       if (cache === 'hot') await zero(address, bytes);
     },
     sample(bytes) {
@@ -78,7 +78,7 @@ export function localPool(region: PrivateRegion, cache: Cache, zero: ZeroElsewhe
     cache,
     fits: (bytes) => bytes <= region.byteLength,
     async prepare(bytes) {
-      const address = cache === 'hot' ? region.address : region.rotate(bytes);
+      const address = region.rotate(bytes);
       if (cache === 'hot') await zero(address, bytes);
       stack.push(address);
     },
