@@ -126,7 +126,11 @@ program
   .option('--broker <url>', 'mqtt://HOST[:PORT] or mqtts://… (default: of the configuration, or of the back end here)')
   .option('--host <address>', 'where to listen; beyond this machine a token is required', '127.0.0.1')
   .option('--port <n>', '0 takes any free one', port, 8420)
-  .option('--drives <dir>', 'recorded drives that the page may open (default: log_dir of the configuration)')
+  .option(
+    '--drives <dir>',
+    'recorded drives that the page may open, beside those in log_dir of the configuration',
+    'drives',
+  )
   .option('--config <file>', 'the configuration that the agents run with')
   .addOption(runDirOption())
   .option('--vehicle <name>', 'whose (default: the first that is heard)')

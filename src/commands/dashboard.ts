@@ -27,13 +27,15 @@ export interface DashboardCommandOptions {
 }
 
 const BROKER_URL = /^mqtts?:\/\/[^\s/@]+$/;
+/** Where `memtide drive record` writes by default. */
+const RECORDED_DRIVES = 'drives';
 const DEFAULT_BROKER = 'mqtt://127.0.0.1:1883';
 
 /** `memtide dashboard`: serves the page until it is interrupted. @throws MemtideError when it cannot. */
 export async function dashboardCommand(options: DashboardCommandOptions, io: CommandIo): Promise<ExitCode> {
   const config = loadConfig(options.config === undefined ? undefined : resolve(io.cwd, options.config));
   const url = checkBroker(options.broker ?? config.mqtt.url ?? (await brokerHere(options, config, io)));
-  const drives = options.drives ?? config.log_dir;
+  const drives = [options.drives ?? RECORDED_DRIVES, config.log_dir].filter((folder) => folder !== undefined);
   const username = options.username ?? config.mqtt.username;
   const passwordFile = options.passwordFile ?? config.mqtt.password_file;
   const caFile = options.caFile ?? config.mqtt.ca_file;
@@ -50,7 +52,7 @@ export async function dashboardCommand(options: DashboardCommandOptions, io: Com
         : { password: readText(resolve(io.cwd, passwordFile)).split(/\r?\n/, 1)[0]! }),
       ...(caFile === undefined ? {} : { certificateAuthority: readText(resolve(io.cwd, caFile)) }),
     },
-    driveFolders: [...(drives === undefined ? [] : [resolve(io.cwd, drives)]), shippedDrives()],
+    driveFolders: [...new Set(drives.map((folder) => resolve(io.cwd, folder))), shippedDrives()],
     clock: systemClock,
     procRoot: '/proc',
   });

@@ -108,6 +108,7 @@ class App {
     listenToKeys(actions);
     on('act-mark', () => void this.#mark('touch'));
     on('act-open', actions.o);
+    on('empty-open', actions.o);
     on('act-download', actions.d);
     on('act-theme', actions.t);
     on('act-help', actions['?']);
@@ -262,6 +263,7 @@ class App {
     const empty = model.holders.length === 0;
     byId('timeline-plots').hidden = empty;
     byId('timeline-empty').hidden = !empty;
+    byId('legend').hidden = empty;
     if (!empty) {
       this.#timeline.show(scene);
       this.#overview.show(scene, extent);
@@ -293,7 +295,7 @@ class App {
     say(
       byId('timeline-empty-text'),
       live
-        ? `Waiting for agents${url === undefined ? '' : ` on ${url}`}. Start them with memtide agent, or see the demonstration with npm start. A recorded drive can be dropped onto this page.`
+        ? `Waiting for agents${url === undefined ? '' : ` on ${url}`}. Start them with memtide agent, or see the demonstration with npm start. A recorded drive can also be dropped onto this page.`
         : 'This drive holds no readings of memory.',
     );
   }

@@ -35,6 +35,8 @@ export class PageState {
       this.#shown = undefined;
     }
     this.model = model;
+    // While a drive is read, what is the latest changes with every piece.
+    this.#shownAt = Number.NEGATIVE_INFINITY;
     this.noteNews();
   }
 
@@ -124,8 +126,9 @@ export class PageState {
     const worth = recent.filter(
       ({ local, refusal, requestedBytes }) => local && refusal === undefined && requestedBytes >= WORTH_BYTES,
     );
-    // In a recorded drive, one of many stages: it tells the most.
-    const telling = this.live ? undefined : worth.findLast(({ tierBytes }) => tierBytes.peer > 0);
+    // One with a donor has the most stages, and tells the most; in a live drive only while it is fresh.
+    const since = this.live ? this.window.toMillis - STAY_MILLIS : Number.NEGATIVE_INFINITY;
+    const telling = worth.findLast(({ tierBytes, atMillis }) => tierBytes.peer > 0 && atMillis > since);
     this.#shown = telling ?? worth.at(-1) ?? recent.at(-1) ?? bursts.at(-1);
     this.#shownAt = now;
     return this.#shown;

@@ -98,8 +98,11 @@ export function readerOf(domain: DomainData): (timeMillis: number) => AllocReadi
   const patience = patienceMillis(domain);
   return (timeMillis) => {
     const row = alloc.rowAt(timeMillis);
-    if (row < 0 || timeMillis - times[row]! > patience) return undefined;
-    // The first reading after a silence ends it; what was before it is not known until then.
+    if (row < 0) return undefined;
+    const [at, next] = [times[row]!, times[row + 1]];
+    // A silence that is over is known from its beginning; one that goes on, once it is longer than any pause.
+    const silent = next === undefined ? timeMillis - at > patience : next - at > patience && timeMillis > at;
+    if (silent) return undefined;
     return { leased: leased[row]!, reserve: reserve[row]!, offered: offered[row]! };
   };
 }
@@ -129,11 +132,11 @@ function instants(
     for (const row of table.rowsToShow(fromMillis, toMillis, buckets)) times.add(all[row]!);
   }
   const sorted = [...times].sort((a, b) => a - b);
-  // A silence begins at no reading: an instant within it makes its emptiness seen.
+  // A silence begins at no reading: an instant right after the last one makes its emptiness seen.
   return sorted.flatMap((time, i) => {
     const next = sorted[i + 1];
-    return next !== undefined && next - time > 2 * SILENT_MILLIS ? [time, time + SILENT_MILLIS, next - 1] : [time];
+    return next !== undefined && next - time > WORTH_LOOKING_MILLIS ? [time, time + 1, next - 1] : [time];
   });
 }
 
-const SILENT_MILLIS = 5001;
+const WORTH_LOOKING_MILLIS = 3000;

@@ -25,22 +25,41 @@ export function patienceMillis({ alloc }: DomainData): number {
   return Math.max(SHORTEST_MILLIS, INTERVALS * intervals[(intervals.length - 1) >> 1]!);
 }
 
+interface Known {
+  rows: number;
+  readonly patience: number;
+  readonly merges: number;
+  readonly silences: Silence[];
+}
+
+/** Silences that are over, of each domain, and up to which row they were looked for. */
+const found = new WeakMap<DomainData, Known>();
+
 /** Silences that touch a span. @param endMillis up to when the drive is known: now, or the end of the file. */
 export function silencesIn(domain: DomainData, fromMillis: number, toMillis: number, endMillis: number): Silence[] {
-  const { alloc, name } = domain;
-  const patience = patienceMillis(domain);
-  const { times } = alloc;
-  const found: Silence[] = [];
-  const first = Math.max(0, alloc.rowAt(fromMillis));
-  const last = Math.min(times.length - 1, alloc.rowAt(toMillis) + 1);
-  for (let row = first; row < last; row++) {
-    if (times[row + 1]! - times[row]! > patience) {
-      found.push({ domain: name, fromMillis: times[row]!, toMillis: times[row + 1]! });
-    }
-  }
+  const { times } = domain.alloc;
+  const silences = endedSilences(domain).filter((each) => each.toMillis > fromMillis && each.fromMillis < toMillis);
   const latest = times[times.length - 1];
-  if (latest !== undefined && last === times.length - 1 && endMillis - latest > patience && latest < toMillis) {
-    found.push({ domain: name, fromMillis: latest, toMillis: endMillis });
+  if (latest !== undefined && endMillis - latest > patienceMillis(domain) && latest < toMillis) {
+    silences.push({ domain: domain.name, fromMillis: latest, toMillis: endMillis });
   }
-  return found;
+  return silences;
+}
+
+/** Looks only at rows that are new, unless some came late or the domain's pace is another. */
+function endedSilences(domain: DomainData): readonly Silence[] {
+  const { alloc, name } = domain;
+  const { times } = alloc;
+  const patience = patienceMillis(domain);
+  let known = found.get(domain);
+  if (!known || known.patience !== patience || alloc.merges !== known.merges) {
+    known = { rows: 0, patience, merges: alloc.merges, silences: [] };
+    found.set(domain, known);
+  }
+  for (let row = Math.max(1, known.rows); row < times.length; row++) {
+    if (times[row]! - times[row - 1]! <= patience) continue;
+    known.silences.push({ domain: name, fromMillis: times[row - 1]!, toMillis: times[row]! });
+  }
+  known.rows = times.length;
+  return known.silences;
 }

@@ -15,6 +15,7 @@ export class Table<Column extends string> {
   #columns: Float64Array[];
   #length = 0;
   #late: number[][] = [];
+  #merges = 0;
   /** For each whole block, the rows of the least and the greatest value of the key column. */
   #least = new Int32Array(16);
   #greatest = new Int32Array(16);
@@ -36,6 +37,12 @@ export class Table<Column extends string> {
   /** Time of the latest row, however many have come late since; -Infinity where there is none. */
   get latestMillis(): number {
     return this.#length === 0 ? Number.NEGATIVE_INFINITY : this.#columns[0]![this.#length - 1]!;
+  }
+
+  /** How often rows that came late were merged in: what was known of the rows before may be otherwise now. */
+  get merges(): number {
+    this.#settle();
+    return this.#merges;
   }
 
   get length(): number {
@@ -132,6 +139,7 @@ export class Table<Column extends string> {
     if (this.#late.length === 0) return;
     const late = this.#late.sort((a, b) => a[0]! - b[0]!);
     this.#late = [];
+    this.#merges++;
     const keep = this.rowAt(late[0]![0]!) + 1;
     const rest: number[][] = [];
     for (let row = keep; row < this.#length; row++) rest.push(this.#columns.map((column) => column[row]!));

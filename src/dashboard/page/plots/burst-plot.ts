@@ -73,18 +73,9 @@ export class BurstPlot implements ScenePlot {
     ctx.beginPath();
     ctx.rect(plot.bbox.left, plot.bbox.top, plot.bbox.width, plot.bbox.height);
     ctx.clip();
-    const crowd = bursts.length > CROWD;
-    const taken = new Set<number>();
-    ctx.fillStyle = faded(theme.fresh, 0.75);
-    for (const { atMillis, local } of bursts) {
-      if (local) dash(plot, atMillis, local.freshMicros, crowd ? taken : undefined);
-    }
-    taken.clear();
-    for (const burst of bursts) {
-      const [x, y] = [plot.valToPos(burst.atMillis, 'x', true), plot.valToPos(burst.totalMicros, 'y', true)];
-      if (crowd && isTaken(x, y, taken)) continue;
-      symbol(ctx, slowestTier(burst), x, y, (crowd ? RADIUS * 0.6 : RADIUS) * devicePixelRatio, theme);
-    }
+    const place = placing(plot);
+    if (bursts.length > CROWD) drawCrowd(plot, bursts, place, theme);
+    else drawEach(plot, bursts, place, theme);
     if (selected) ring(plot, selected, theme);
     ctx.restore();
   }
@@ -100,23 +91,52 @@ function rangeOf(bursts: readonly Burst[]): [number, number] {
   return [10 ** Math.floor(Math.log10(Math.max(0.1, least * 0.8))), 10 ** Math.ceil(Math.log10(Math.max(1, greatest)))];
 }
 
-const CELL = 2;
-function isTaken(x: number, y: number, taken: Set<number>): boolean {
-  const cell = Math.round(x / CELL) * 65_536 + Math.round(y / CELL);
-  if (taken.has(cell)) return true;
-  taken.add(cell);
-  return false;
+/** Canvas pixels of a moment and a latency: as uPlot has it, worked out once for all bursts. */
+type Placing = (atMillis: number, micros: number) => readonly [x: number, y: number];
+
+function placing({ bbox: { left, top, width, height }, scales: { x, y } }: uPlot): Placing {
+  const [fromMillis, most] = [x!.min!, Math.log10(y!.max!)];
+  const across = width / (x!.max! - fromMillis);
+  const down = height / (most - Math.log10(y!.min!));
+  return (atMillis, micros) => [left + (atMillis - fromMillis) * across, top + (most - Math.log10(micros)) * down];
 }
 
-function dash(plot: uPlot, atMillis: number, micros: number, taken: Set<number> | undefined): void {
-  const [x, y] = [plot.valToPos(atMillis, 'x', true), plot.valToPos(micros, 'y', true)];
-  if (taken && isTaken(x, y, taken)) return;
-  plot.ctx.fillRect(
-    x - 2.5 * devicePixelRatio,
-    y - 0.75 * devicePixelRatio,
-    5 * devicePixelRatio,
-    1.5 * devicePixelRatio,
-  );
+function drawEach({ ctx }: uPlot, bursts: readonly Burst[], place: Placing, theme: Theme): void {
+  const pixel = devicePixelRatio;
+  ctx.fillStyle = faded(theme.fresh, 0.75);
+  for (const { atMillis, local } of bursts) {
+    if (!local) continue;
+    const [x, y] = place(atMillis, local.freshMicros);
+    ctx.fillRect(x - 2.5 * pixel, y - 0.75 * pixel, 5 * pixel, 1.5 * pixel);
+  }
+  for (const burst of bursts) {
+    symbol(ctx, slowestTier(burst), ...place(burst.atMillis, burst.totalMicros), RADIUS * pixel, theme);
+  }
+}
+
+/** Thousands of marks are small squares, no two of them in one place. */
+function drawCrowd({ ctx, bbox }: uPlot, bursts: readonly Burst[], place: Placing, theme: Theme): void {
+  const size = 2 * devicePixelRatio;
+  const columns = Math.ceil((bbox.left + bbox.width) / size) + 1;
+  const taken = new Uint8Array(columns * (Math.ceil((bbox.top + bbox.height) / size) + 1));
+  const square = (atMillis: number, micros: number): void => {
+    const [x, y] = place(atMillis, micros);
+    const [column, row] = [Math.floor(x / size), Math.floor(y / size)];
+    const cell = row * columns + column;
+    if (column < 0 || row < 0 || column >= columns || taken[cell] !== 0) return;
+    taken[cell] = 1;
+    ctx.fillRect(column * size, row * size, size, size);
+  };
+  for (const kind of ['refused', 'peer', 'pool', 'reserve'] as const) {
+    ctx.fillStyle = theme.bursts[kind];
+    for (const burst of bursts) {
+      if (slowestTier(burst) === kind) square(burst.atMillis, burst.totalMicros);
+    }
+  }
+  ctx.fillStyle = faded(theme.fresh, 0.75);
+  for (const { atMillis, local } of bursts) {
+    if (local) square(atMillis, local.freshMicros);
+  }
 }
 
 /** ● reserve, ◆ pool, ▲ peer, ✕ refused: told apart without their colours. */

@@ -81,32 +81,32 @@ export class LinePlot implements ScenePlot {
 
 /** All lines on common times: where one has no reading and another has, it is absent (`undefined` joins, `null` parts). */
 function alignedLines(lines: readonly Line[], { window }: Scene, buckets: number): uPlot.AlignedData {
-  const points = new Map<number, (number | null | undefined)[]>();
-  lines.forEach(({ table, values, patienceMillis: patience }, line) => {
+  const points = new Map<number, (number | null)[]>();
+  const silences = lines.map(({ table, values, patienceMillis: patience }, line) => {
     const { times } = table;
-    let before = Number.NaN;
+    const found: [fromMillis: number, toMillis: number][] = [];
     for (const row of table.rowsToShow(window.fromMillis, window.toMillis, buckets)) {
-      const time = times[row]!;
-      // Only neighbours in the table can have a silence between them.
-      if (row > 0 && time - times[row - 1]! > patience && times[row - 1]! >= before)
-        point(points, times[row - 1]! + 1, line, null);
+      const [time, before] = [times[row]!, times[row - 1] ?? Number.NaN];
+      if (time - before > patience) {
+        found.push([before, time]);
+        point(points, before + 1, line, null);
+      }
       point(points, time, line, Number.isNaN(values[row]!) ? null : values[row]!);
-      before = time;
     }
+    return found;
   });
   const sorted = [...points].sort(([a], [b]) => a - b);
+  const inSilence = (time: number, line: number): boolean =>
+    silences[line]!.some(([fromMillis, toMillis]) => time > fromMillis && time < toMillis);
   return [
     sorted.map(([time]) => time),
-    ...lines.map((_, line) => sorted.map(([, values]) => values[line])),
+    ...lines.map((_, line) =>
+      sorted.map(([time, values]) => (values[line] === undefined && inSilence(time, line) ? null : values[line])),
+    ),
   ] as uPlot.AlignedData;
 }
 
-function point(
-  points: Map<number, (number | null | undefined)[]>,
-  time: number,
-  line: number,
-  value: number | null,
-): void {
+function point(points: Map<number, (number | null)[]>, time: number, line: number, value: number | null): void {
   const at = points.get(time) ?? [];
   at[line] = value;
   points.set(time, at);

@@ -23,6 +23,7 @@ export function drawSilences(plot: uPlot, silences: readonly Silence[], theme: T
     ctx.clip();
     ctx.fillStyle = `${theme.ground}cc`;
     ctx.fillRect(left, bbox.top, right - left, bbox.height);
+    ctx.setLineDash([]);
     ctx.strokeStyle = `${theme.muted}55`;
     ctx.lineWidth = devicePixelRatio;
     ctx.beginPath();
@@ -44,6 +45,7 @@ export function drawMarks(plot: uPlot, marks: readonly Mark[], theme: Theme, wor
   const { ctx, bbox } = plot;
   let free = Number.NEGATIVE_INFINITY;
   ctx.save();
+  ctx.setLineDash([]);
   ctx.strokeStyle = theme.mark;
   ctx.lineWidth = 1.5 * devicePixelRatio;
   for (const { atMillis, label: text } of marks) {

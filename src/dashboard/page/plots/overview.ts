@@ -1,5 +1,6 @@
 /** The whole drive in one strip, with the window in view as a frame that can be moved: by pointer and by keys. */
 
+import { patienceMillis } from '../data/silences.ts';
 import { type Extent, spanOf, type TimeWindow } from '../data/time-window.ts';
 import type { Scene } from '../scene.ts';
 import { faded } from '../theme.ts';
@@ -54,13 +55,19 @@ export class Overview {
       LEFT + ((millis - extent.fromMillis) / Math.max(1, spanOf(extent))) * (width - LEFT - RIGHT);
     ctx.fillStyle = theme.grid;
     ctx.fillRect(LEFT, HEIGHT - 1, width - LEFT - RIGHT, 1);
-    model.holders.forEach(({ alloc }, index) => {
+    model.holders.forEach((domain, index) => {
+      const { alloc } = domain;
+      const patience = patienceMillis(domain);
       const leased = alloc.column('leased');
       const { times } = alloc;
       const rows = alloc.rowsToShow(extent.fromMillis, extent.toMillis, Math.ceil((width - LEFT) / 2));
       const peak = rows.reduce((most, row) => Math.max(most, leased[row]!), 1);
       ctx.beginPath();
-      for (const row of rows) ctx.lineTo(x(times[row]!), HEIGHT - 2 - (leased[row]! / peak) * (HEIGHT - 6));
+      for (const row of rows) {
+        const place = [x(times[row]!), HEIGHT - 2 - (leased[row]! / peak) * (HEIGHT - 6)] as const;
+        if (times[row]! - (times[row - 1] ?? 0) > patience) ctx.moveTo(...place);
+        else ctx.lineTo(...place);
+      }
       ctx.strokeStyle = theme.domains[index % theme.domains.length]!;
       ctx.lineWidth = 1.25;
       ctx.stroke();

@@ -22,7 +22,7 @@ export interface TimePlotOptions {
 
 export const AXIS_WIDTH = 66;
 const TIMES_HEIGHT = 26;
-const PIXELS_A_BUCKET = 4;
+const PIXELS_A_BUCKET = 6;
 /** Narrower is no plot any more. */
 const LEAST_WIDTH = 160;
 const FONT = '11px Inter, system-ui, sans-serif';
