@@ -21,6 +21,7 @@ export const STAGE_WORDS: Readonly<Record<Stage | 'rest', string>> = {
 
 /** Below this what no stage accounts for is rounding. */
 const LEAST_REST_MICROS = 0.5;
+const WORTH_A_WORD_MICROS = 1;
 
 export function stageSpans({ stages, totalMicros }: Burst): StageSpan[] {
   const spans: StageSpan[] = [];
@@ -46,10 +47,11 @@ function source({ tierBytes, domain, stages, totalMicros }: Burst): string {
   const { reserve, pool, peer } = tierBytes;
   const name = plainText(domain);
   if (peer > 0) {
-    const others = reserve + pool > 0 ? `${formatBytes(peer)} of it` : 'All of it';
-    const release = stages.release;
-    const letting = release === undefined ? '' : `, and letting go took ${shareText(release, totalMicros)} of the time`;
-    return `${others} came from another domain, asked through the back end${letting}.`;
+    const what = reserve + pool > 0 ? `${formatBytes(peer)} of it` : 'All of it';
+    const { release = 0 } = stages;
+    // The back end may find memory that was given up before: then nobody has to let go.
+    if (release < WORTH_A_WORD_MICROS) return `${what} was handed over by the back end, from memory given up before.`;
+    return `${what} came from another domain, asked through the back end, and letting go took ${shareText(release, totalMicros)} of the time.`;
   }
   if (reserve > 0 && pool > 0) {
     return `It came from the reserve of ${name} and from the pool: memory that was warm and set aside, so nobody had to be asked.`;
