@@ -133,11 +133,7 @@ export class ReservationMover {
 
   /** Free for guests: of Xen's heap, what is neither kept back nor set aside. Below 0 where it is short. */
   get poolBytes(): number {
-    const { total_mib, keep_free_mib } = this.#settings.xen;
-    const free = this.#free - keep_free_mib * MIB;
-    const held = this.#guests.reduce((all, { account }) => all + account.heldBytes, 0);
-    const within = total_mib === undefined ? free : Math.min(free, total_mib * MIB - held);
-    return within - this.#room.byteLength;
+    return this.#governedFree - this.#room.byteLength;
   }
 
   /** One look at Xen's books, and what follows from it. Never twice at once. */
@@ -324,9 +320,16 @@ export class ReservationMover {
     return this.#guests.reduce((all, { account }) => all + account.growthUnderWay, 0);
   }
 
+  get #governedFree(): number {
+    const { total_mib, keep_free_mib } = this.#settings.xen;
+    const free = this.#free - keep_free_mib * MIB;
+    const held = this.#guests.reduce((all, { account }) => all + account.heldBytes, 0);
+    return total_mib === undefined ? free : Math.min(free, total_mib * MIB - held);
+  }
+
   #isRoomThere(): boolean {
     const promised = this.#guests.reduce((all, { cap, account }) => all + Math.max(0, cap - account.heldBytes), 0);
-    return this.#free - this.#settings.xen.keep_free_mib * MIB - promised >= this.#room.byteLength;
+    return this.#governedFree - promised >= this.#room.byteLength;
   }
 
   #isStuck(at: number): boolean {
