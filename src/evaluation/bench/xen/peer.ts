@@ -22,8 +22,9 @@ export class Peer {
   /** @param handlers what the other side may call; each answers with a value, or a promise of one. */
   constructor(socket: net.Socket, handlers: Handlers = {}) {
     this.#socket = socket.setNoDelay(true);
-    createInterface({ input: socket }).on('line', (line) => this.#take(JSON.parse(line) as Line, handlers));
-    socket.on('error', () => {}); // told by close
+    const lines = createInterface({ input: socket });
+    lines.on('line', (line) => this.#take(JSON.parse(line) as Line, handlers));
+    for (const each of [socket, lines]) each.on('error', () => {}); // told by close
     this.gone = new Promise((resolve) => {
       socket.once('close', () => {
         for (const { reject } of this.#waiting.values()) reject(new Error('the other side of the bench is gone'));
