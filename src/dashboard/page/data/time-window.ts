@@ -28,7 +28,7 @@ export const panned = ({ fromMillis, toMillis }: TimeWindow, byMillis: number, e
 /** The same span, shifted so that it shows as much of the extent as it can. */
 export function within(window: TimeWindow, extent: Extent): TimeWindow {
   const span = spanOf(window);
-  const margin = spanOf(extent) * MARGIN;
+  const margin = Math.min(spanOf(extent) * MARGIN, span / 2); // close to an end, half of it at least shows the drive
   const [least, most] = [extent.fromMillis - margin, extent.toMillis + margin];
   if (span >= most - least) {
     const middle = (extent.fromMillis + extent.toMillis) / 2;
