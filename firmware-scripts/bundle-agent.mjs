@@ -8,6 +8,7 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import { build } from 'esbuild';
+import { noticesOf } from './notices.mjs';
 
 const out = 'dist/bin';
 const main = path.resolve('src/main.ts');
@@ -58,14 +59,4 @@ const results = await Promise.all([
   build({ ...common, entryPoints: ['src/xen/xenstore/device-worker.ts'], outbase: 'src/xen/xenstore' }),
 ]);
 
-const inputs = results.flatMap(({ metafile }) => Object.keys(metafile.inputs));
-const packages = new Set(inputs.map((input) => /^(.*node_modules\/(?:@[^/]+\/)?[^/]+)\//.exec(input)?.[1]));
-const notices = [...packages].filter(Boolean).sort().map(noticeOf);
-fs.writeFileSync(path.join(out, 'LICENSES.txt'), notices.join(`\n${'-'.repeat(80)}\n`));
-
-/** @param {string} folder of a package. */
-function noticeOf(folder) {
-  const { name, version, license } = JSON.parse(fs.readFileSync(path.join(folder, 'package.json'), 'utf8'));
-  const file = fs.readdirSync(folder).find((each) => /^licen[cs]e/i.test(each));
-  return `${name} ${version}, ${license}\n\n${file === undefined ? '' : fs.readFileSync(path.join(folder, file), 'utf8')}`;
-}
+fs.writeFileSync(path.join(out, 'LICENSES.txt'), noticesOf(results));

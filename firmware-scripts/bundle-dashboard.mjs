@@ -5,12 +5,13 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import { build } from 'esbuild';
+import { noticesOf } from './notices.mjs';
 
 const out = 'dist/dashboard';
 const page = 'src/dashboard/page';
 
 fs.rmSync(out, { recursive: true, force: true });
-await build({
+const result = await build({
   entryPoints: { app: `${page}/app.ts`, style: `${page}/style.css` },
   outdir: out,
   bundle: true,
@@ -20,7 +21,8 @@ await build({
   platform: 'browser',
   target: ['chrome115', 'firefox115', 'safari16.4'],
   minify: true,
-  legalComments: 'inline',
+  metafile: true,
+  legalComments: 'none', // all licences in one file, below
 });
 for (const file of ['index.html', 'icon.svg']) fs.copyFileSync(path.join(page, file), path.join(out, file));
-fs.copyFileSync('node_modules/uplot/LICENSE', path.join(out, 'uplot-LICENSE.txt'));
+fs.writeFileSync(path.join(out, 'LICENSES.txt'), noticesOf([result]));

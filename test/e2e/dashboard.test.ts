@@ -3,7 +3,6 @@ import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import fs from 'node:fs';
-import os from 'node:os';
 import path from 'node:path';
 import { text } from 'node:stream/consumers';
 import { after, afterEach, before, describe, it } from 'node:test';
@@ -26,7 +25,6 @@ const PATIENCE = { timeout: 30_000 };
 const SHIPPED = path.join(shippedDrives(), 'demo.drive.jsonl');
 
 describe('the dashboard in a browser', { skip: NO_BROWSER, timeout: 300_000 }, () => {
-  const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'memtide-e2e-dashboard-'));
   let port: number;
   let broker: EmbeddedBroker;
   let dashboard: Dashboard;
@@ -72,7 +70,6 @@ describe('the dashboard in a browser', { skip: NO_BROWSER, timeout: 300_000 }, (
     await Promise.all((agents ?? []).map((agent) => agent.stop()));
     await dashboard?.stop();
     await broker?.stop();
-    fs.rmSync(folder, { recursive: true, force: true });
   });
   afterEach(() => {
     assert.deepEqual(watch.errors, []);
@@ -195,15 +192,24 @@ describe('the dashboard in a browser', { skip: NO_BROWSER, timeout: 300_000 }, (
     });
   });
 
-  it('shows names of anybody’s making as text that stays in its place', async () => {
+  it('shows what is dropped onto it, whose names may be of anybody’s making, as text that stays in its place', async () => {
     const hostile = [
       `<img src=x onerror="window.hacked=1"><script>window.hacked=1</script>`,
       '\u202e\u2066drac tiderc\u0000\u001b[31m\u0007',
       `${'W'.repeat(10_240)}`,
     ];
-    const file = path.join(folder, 'hostile.jsonl');
-    fs.writeFileSync(file, hostile.flatMap((name, i) => hostileLines(name, i)).join(''));
-    await page.setInputFiles('#file', file);
+    const dropped = await page.evaluateHandle(
+      (content) => {
+        const carried = new DataTransfer();
+        carried.items.add(new File([content], 'hostile.jsonl'));
+        return carried;
+      },
+      hostile.flatMap((name, i) => hostileLines(name, i)).join(''),
+    );
+    await page.dispatchEvent('body', 'dragenter', { dataTransfer: dropped });
+    await page.locator('#drop').waitFor(PATIENCE);
+    await page.dispatchEvent('body', 'drop', { dataTransfer: dropped });
+    await page.locator('#drop').waitFor({ state: 'hidden', ...PATIENCE });
     await sees('#badge-source', 'hostile.jsonl');
     await sees('#agents-list', '<img src=x');
     await sees('#badge-vehicle', 'WWW');
