@@ -39,13 +39,13 @@ export class BoardAgents {
 
   static async start(): Promise<BoardAgents> {
     const log = fs.openSync(`${LOGS}/test-agent-dom0.log`, 'w');
-    const backend = spawn('memtide-agent', ['--role', 'backend', '--config', `${FILES}/dom0.json`], {
+    const backend = spawn('memtide-agent', ['--role', 'backend', '--config', `${FILES}/dom0-reservations.json`], {
       stdio: ['ignore', log, log],
     });
     const agents = new BoardAgents(backend);
     await until('the back end answers', async () => (await agents.status().catch(() => undefined)) !== undefined);
     for (const guest of GUESTS) {
-      const config = `${FILES}/guest.json`;
+      const config = `${FILES}/guest-reservations.json`;
       await inGuest(
         guest,
         `setsid memtide-agent --domain ${guest.name} --config ${config} >/dev/hvc0 2>&1 </dev/null &
