@@ -16,6 +16,8 @@ export interface GuestMove {
   toldMicros: number;
   /** What the guest says that it has moved. */
   saidBytes: number | undefined;
+  /** And where it says that it stands. */
+  saidLimit: number;
   /** Xen was asked since it said so. */
   isCounted: boolean;
 }
@@ -56,14 +58,16 @@ export class GuestAccount {
       deadlineMicros,
       toldMicros: Number.NEGATIVE_INFINITY,
       saidBytes: undefined,
+      saidLimit: 0,
       isCounted: false,
     };
   }
 
   /** The guest has answered. @returns false to an answer that was heard before, or to nothing. */
-  answered(id: number, changeBytes: number): boolean {
+  answered(id: number, changeBytes: number, limitBytes: number): boolean {
     if (this.#open?.id !== id || this.#open.saidBytes !== undefined) return false;
     this.#open.saidBytes = Number.isSafeInteger(changeBytes) ? changeBytes : 0;
+    this.#open.saidLimit = limitBytes;
     return true;
   }
 
@@ -82,10 +86,12 @@ export class GuestAccount {
     if (!done && !said && now < open.deadlineMicros) return undefined;
     this.#open = undefined;
     const saidBytes = (open.saidBytes ?? 0) * direction;
+    // A guest that had grown by itself before it heard is where it says, although it moved less by Xen's count.
+    const elsewhere = (heldBytes - open.saidLimit) * -direction > 2 * COUNTING_SLACK;
     return {
       changeBytes: open.changeBytes,
       movedBytes: done ? asked : movedBytes,
-      overstated: saidBytes > movedBytes + 2 * COUNTING_SLACK,
+      overstated: saidBytes > movedBytes + 2 * COUNTING_SLACK && elsewhere,
     };
   }
 

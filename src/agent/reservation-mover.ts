@@ -105,8 +105,8 @@ export class ReservationMover {
   }
 
   /** @returns whether a move is over by it. */
-  moved(domain: string, { id, changeBytes }: Moved): boolean {
-    return this.#find(domain)?.account.answered(id, changeBytes) === true;
+  moved(domain: string, { id, changeBytes, limitBytes }: Moved): boolean {
+    return this.#find(domain)?.account.answered(id, changeBytes, limitBytes) === true;
   }
 
   /** The domain's agent has joined, or has gone: nothing that was told counts any more. */

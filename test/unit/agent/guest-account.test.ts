@@ -27,7 +27,7 @@ test('a move is over when Xen has counted it, whether or not the guest has said 
 test('a guest that says it has given what Xen does not have is found out at the count after the next', () => {
   const guest = account();
   guest.begin(1, -32 * MIB, 10 * SECOND);
-  assert.equal(guest.answered(1, -32 * MIB), true);
+  assert.equal(guest.answered(1, -32 * MIB, 168 * MIB), true);
   assert.equal(guest.counted(200 * MIB, SECOND), undefined, 'its last pages may be on their way');
   assert.deepEqual(guest.counted(200 * MIB, SECOND), { changeBytes: -32 * MIB, movedBytes: 0, overstated: true });
 });
@@ -35,10 +35,19 @@ test('a guest that says it has given what Xen does not have is found out at the 
 test('a guest that says honestly that it could not is not waited for, and has overstated nothing', () => {
   const guest = account();
   guest.begin(1, -32 * MIB, 10 * SECOND);
-  guest.answered(1, -8 * MIB);
+  guest.answered(1, -8 * MIB, 192 * MIB);
   guest.counted(192 * MIB, SECOND);
   const settled = guest.counted(192 * MIB, SECOND);
   assert.deepEqual(settled, { changeBytes: -32 * MIB, movedBytes: 8 * MIB, overstated: false });
+});
+
+test('a guest that had grown by itself before it heard moved less by Xen’s count, and has overstated nothing', () => {
+  const guest = account();
+  guest.begin(1, -32 * MIB, 10 * SECOND);
+  guest.answered(1, -32 * MIB, 180 * MIB); // from 212
+  guest.counted(180 * MIB, SECOND);
+  const settled = guest.counted(180 * MIB, SECOND);
+  assert.deepEqual(settled, { changeBytes: -32 * MIB, movedBytes: 20 * MIB, overstated: false });
 });
 
 test('a guest that says nothing is given up at its deadline, with what it gave', () => {
@@ -64,8 +73,8 @@ test('a move is told at once, again each second until it is answered, and an ans
   assert.equal(guest.due(0)?.id, 7);
   assert.equal(guest.due(0.9 * SECOND), undefined);
   assert.equal(guest.due(SECOND)?.id, 7);
-  assert.equal(guest.answered(6, -4 * MIB), false);
-  assert.equal(guest.answered(7, Number.NaN), true);
-  assert.equal(guest.answered(7, -4 * MIB), false);
+  assert.equal(guest.answered(6, -4 * MIB, 196 * MIB), false);
+  assert.equal(guest.answered(7, Number.NaN, 0), true);
+  assert.equal(guest.answered(7, -4 * MIB, 196 * MIB), false);
   assert.equal(guest.due(9 * SECOND), undefined);
 });
