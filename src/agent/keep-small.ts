@@ -5,9 +5,12 @@ import { MIB } from '../units.ts';
 
 /** Connections stand and first messages have been sent by then. */
 const START_IS_OVER_MILLIS = 5000;
-const LOOK_MILLIS = 60_000;
-/** An idle agent makes that much garbage in one to two minutes. A collection takes some 10 ms of the slow plane. */
-const GARBAGE_BYTES = MIB;
+const LOOK_MILLIS = 10_000;
+/**
+ * An idle agent makes that much garbage that outlives a scavenge in one to two minutes, a busy one in 10 to 20 seconds. A
+ * collection takes some 10 ms of the slow plane.
+ */
+const GARBAGE_BYTES = 1.5 * MIB;
 
 /**
  * Keeps this process as small as it can be. What malloc kept of the start goes back once: 2 MiB, most of it of the thread
