@@ -20,8 +20,12 @@ packages=(
 
 say 'packages'
 # The machine's own mirror, where it is one of Debian.
-site=$(apt-get indextargets --format '$(SITE)' 'Created-By: Packages' 'Origin: Debian' | grep -v security | head -n 1 || true)
-site=${site:-http://deb.debian.org/debian}
+own() { apt-get indextargets --format '$(SITE)' 'Created-By: Packages' 'Origin: Debian' | grep -v security | head -n 1 || true; }
+site=${MEMTIDE_DEBIAN_MIRROR:-$(own)}
+if [ -z "$site" ]; then
+  echo 'this machine knows no Debian mirror: run apt-get update, or name one in MEMTIDE_DEBIAN_MIRROR' >&2
+  exit 75
+fi
 tries=0
 until /usr/lib/apt/apt-helper -o Acquire::Retries=3 download-file "$site/dists/trixie/InRelease" "$work/InRelease" >"$work/log" 2>&1; do
   tries=$((tries + 1))
