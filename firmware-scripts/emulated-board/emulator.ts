@@ -81,6 +81,8 @@ export class Emulator {
 function argumentsOf({ images, memory, share, brokerPort }: EmulatorOptions): string[] {
   const xen = [
     ...['console=dtuart', 'dtuart=/pl011@9000000', `dom0_mem=${memory.control_domain_mib}M`, 'dom0_max_vcpus=2'],
+    // A frame holds 512 grants, so 64, the default, 128 MiB of pages: too few for what dom0 lends.
+    'gnttab_max_frames=128',
     // Zeroing all memory at boot takes long in an emulator. Warnings only: every line costs emulated time too.
     ...['bootscrub=0', 'loglvl=warning', 'guest_loglvl=warning'],
   ];

@@ -2,6 +2,7 @@
  * The emulated board, from the command line.
  *   main.js run        boots it, starts the agents, shows their status until Ctrl-C
  *   main.js test       boots it, runs the Xen suite in it, ends with its result
+ *   main.js test NAME  the same with one part: leases.test
  *   main.js capture    boots it, and writes boards/qemu/virt-arm64/captures anew
  *   main.js console    the console of dom0 of the board that runs (Ctrl-] leaves)
  */
@@ -74,8 +75,9 @@ const WITH_BOARD: Readonly<Record<string, () => Promise<number>>> = {
   run,
   test: () =>
     withBoard(async (board, guests) => {
-      const code = await runSuite(board, guests, progress);
-      if (code !== 0) return code;
+      const part = process.argv[3];
+      const code = await runSuite(board, guests, progress, part);
+      if (code !== 0 || part !== undefined) return code;
       progress.say('\nThe agents:\n');
       await (await startAgents(board, guests, progress)).stop();
       return 0;

@@ -1,6 +1,4 @@
 /** The suite's program in a guest: does what dom0 asks, one line of JSON after the other. guest-program.js ADDRESS PORT */
-import net from 'node:net';
-import { createInterface } from 'node:readline';
 import { systemClock } from '../../src/clock.ts';
 import type { ControlFile } from '../../src/control/contracts.ts';
 import { readIdentity } from '../../src/control/control-file.ts';
@@ -19,6 +17,7 @@ import { type GrantedPages, grantPages } from '../../src/xen/grant-pages.ts';
 import { balloonThread } from '../../src/xen/kernel-constructs.ts';
 import { type MappedGrants, mapGrants } from '../../src/xen/map-grants.ts';
 import { answer } from '../contract/doorbell-program.ts';
+import { answerCalls } from './answer-calls.ts';
 
 /** Words of the bells in a shared page: the guest's, and dom0's. */
 export const GUEST_BELL = 64;
@@ -105,18 +104,4 @@ const calls = {
 export type GuestCall = typeof calls;
 export type GuestResult<Name extends keyof GuestCall> = Awaited<ReturnType<GuestCall[Name]>>;
 
-const [address, tcpPort] = process.argv.slice(2);
-if (address !== undefined && tcpPort !== undefined) {
-  const socket = net.connect(Number(tcpPort), address).setNoDelay(true);
-  createInterface({ input: socket }).on('line', async (line) => {
-    const { name, args } = JSON.parse(line) as { name: keyof GuestCall; args: never[] };
-    let reply: { result?: unknown; error?: string };
-    try {
-      reply = { result: await (calls[name] as (...all: never[]) => unknown)(...args) };
-    } catch (error) {
-      reply = { error: (error as Error).message };
-    }
-    socket.write(`${JSON.stringify(reply)}\n`);
-  });
-  socket.once('close', () => process.exit());
-} // else imported
+answerCalls(calls);

@@ -6,7 +6,7 @@ import { execFile, spawn } from 'node:child_process';
 import net from 'node:net';
 import { createInterface } from 'node:readline';
 import { promisify } from 'node:util';
-import type { GuestCall, GuestResult } from './guest-program.ts';
+import type { GuestCall } from './guest-program.ts';
 
 export interface Guest {
   readonly name: string;
@@ -50,8 +50,11 @@ export async function inGuest({ address }: Guest, script: string): Promise<strin
 
 export const domidOf = async ({ name }: Guest): Promise<number> => Number(await inDom0('xl', 'domid', name));
 
-/** The suite's program in a guest. */
-export class GuestProgram {
+/** What a program of the suite does when it is asked: by name. */
+export type Calls = Readonly<Record<string, (...args: never[]) => unknown>>;
+
+/** A program of the suite in a guest. */
+export class GuestProgram<Answers extends Calls = GuestCall> {
   readonly #socket: net.Socket;
   readonly #waiting: Array<{ resolve: (result: never) => void; reject: (error: Error) => void }> = [];
   /** Resolves when it is gone, however it went. */
@@ -74,19 +77,23 @@ export class GuestProgram {
     });
   }
 
-  static async start(guest: Guest): Promise<GuestProgram> {
+  /** @param name of the program, in this folder. */
+  static async start<Answers extends Calls = GuestCall>(
+    guest: Guest,
+    name = 'guest-program',
+  ): Promise<GuestProgram<Answers>> {
     const server = net.createServer().listen(0, DOM0_ADDRESS);
     await new Promise((resolve) => server.once('listening', resolve));
     const { port } = server.address() as net.AddressInfo;
     const connected = new Promise<net.Socket>((resolve) => server.once('connection', resolve));
-    const program = '/opt/memtide/dist/test/xen/guest-program.js';
+    const program = `/opt/memtide/dist/test/xen/${name}.js`;
     const ended = inGuest(guest, `exec node ${program} ${DOM0_ADDRESS} ${port}`).then(() => {
       throw new Error('the program in the guest ended before it had connected');
     });
     const socket = await Promise.race([connected, ended]);
     ended.catch(() => {}); // from here on its end shows in the socket
     server.close();
-    return new GuestProgram(socket.setNoDelay(true));
+    return new GuestProgram<Answers>(socket.setNoDelay(true));
   }
 
   /** The one that all tests share: starting another takes long. */
@@ -95,7 +102,10 @@ export class GuestProgram {
     return shared;
   }
 
-  call<Name extends keyof GuestCall>(name: Name, ...args: Parameters<GuestCall[Name]>): Promise<GuestResult<Name>> {
+  call<Name extends keyof Answers & string>(
+    name: Name,
+    ...args: Parameters<Answers[Name]>
+  ): Promise<Awaited<ReturnType<Answers[Name]>>> {
     this.#socket.write(`${JSON.stringify({ name, args })}\n`);
     return new Promise((resolve, reject) => this.#waiting.push({ resolve: resolve as never, reject }));
   }
