@@ -49,7 +49,7 @@ export async function startAgents(board: Board, guests: readonly Guest[], progre
     await board.in(
       guest,
       `setsid memtide-agent --domain ${guest.name} --config ${FILES}/guest.json >/dev/hvc0 2>&1 &`,
-      ORDER_SECONDS,
+      { deadlineSeconds: ORDER_SECONDS },
     );
   }
   for (const name of ['backend', ...guests.map((guest) => guest.name)]) {

@@ -3,7 +3,7 @@ import fs from 'node:fs';
 import net from 'node:net';
 import path from 'node:path';
 import type { BoardProfile } from '../../src/board/profile.ts';
-import { Dom0 } from './dom0.ts';
+import { Dom0, type OrderOptions } from './dom0.ts';
 import { Emulator } from './emulator.ts';
 import type { Guest } from './guests.ts';
 import type { Images } from './images.ts';
@@ -96,8 +96,9 @@ export class Board {
   }
 
   /** Runs a script in a guest. */
-  in({ address }: Guest, script: string, deadlineSeconds: number = ORDER_SECONDS): Promise<string> {
-    return this.dom0.must(`guest-run ${address} <<'END OF SCRIPT'\n${script}\nEND OF SCRIPT\n`, { deadlineSeconds });
+  in({ address }: Guest, script: string, options: Partial<OrderOptions> = {}): Promise<string> {
+    const order = `guest-run ${address} <<'END OF SCRIPT'\n${script}\nEND OF SCRIPT\n`;
+    return this.dom0.must(order, { deadlineSeconds: ORDER_SECONDS, ...options });
   }
 
   /** dom0 powers off, and QEMU ends by that; where it does not, QEMU is ended. */

@@ -20,6 +20,12 @@ export function readGuests(folder: string): Guest[] {
     .map((name) => parseGuest(path.join(folder, name)));
 }
 
+/** The same guest, booted with another amount of memory. */
+export function withMemory(guest: Guest, mib: number): Guest {
+  const config = guest.config.replaceAll(/^(memory|maxmem)\s*=\s*\d+$/gm, `$1 = ${mib}`);
+  return { ...guest, config };
+}
+
 function parseGuest(file: string): Guest {
   const config = fs.readFileSync(file, 'utf8');
   const find = (what: string, form: RegExp): string => {

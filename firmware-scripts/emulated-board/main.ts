@@ -3,6 +3,8 @@
  *   main.js run        boots it, starts the agents, shows their status until Ctrl-C
  *   main.js test       boots it, runs the Xen suite in it, ends with its result
  *   main.js test NAME  the same with one part: leases.test
+ *   main.js bench ...  boots it, runs memtide bench --xen in it with the options that follow, keeps the result. One more is
+ *                      --guest-mib N: what each guest is booted with, 384 when left out
  *   main.js capture    boots it, and writes boards/qemu/virt-arm64/captures anew
  *   main.js console    the console of dom0 of the board that runs (Ctrl-] leaves)
  */
@@ -13,10 +15,11 @@ import { loadBoard } from '../../src/board/load-profile.ts';
 import { MemtideError } from '../../src/errors.ts';
 import { packageRoot } from '../../src/package-root.ts';
 import { startAgents } from './agents.ts';
+import { benchOptions, runXenBench } from './bench.ts';
 import { Board } from './board.ts';
 import { capture } from './capture.ts';
 import { attachConsole } from './console.ts';
-import { readGuests } from './guests.ts';
+import { type Guest, readGuests, withMemory } from './guests.ts';
 import { buildImages, OutOfReach } from './images.ts';
 import { Progress } from './progress.ts';
 import { whatIsMissing } from './requirements.ts';
@@ -39,17 +42,23 @@ onInterrupt.catch(() => {}); // whoever waits hears of it
 
 class Interrupted extends Error {}
 
-/** Boots the board, does `work` with it, and powers it off, whatever happens. */
-async function withBoard<T>(work: (board: Board, guests: ReturnType<typeof readGuests>) => Promise<T>): Promise<T> {
+type BoardWork<T> = (board: Board, guests: readonly Guest[], folder: string) => Promise<T>;
+
+/**
+ * Boots the board, does `work` with it, and powers it off, whatever happens.
+ * @param guestMib what each guest is booted with; as its config says when left out.
+ */
+async function withBoard<T>(work: BoardWork<T>, guestMib?: number): Promise<T> {
   const folder = keepLast(runs);
   progress.say(`The emulated board, ${BOARD}. Its logs: ${folder}`);
   const profile = loadBoard(path.join(repository, 'boards'), BOARD);
-  const guests = readGuests(path.join(repository, 'boards', BOARD, 'domains'));
+  const configured = readGuests(path.join(repository, 'boards', BOARD, 'domains'));
+  const guests = guestMib === undefined ? configured : configured.map((guest) => withMemory(guest, guestMib));
   const images = await Promise.race([buildImages(repository, cache, progress), onInterrupt]);
   const board = await Board.powerOn({ images, profile, guests, folder, progress });
   try {
     await Promise.race([board.boot(), onInterrupt]);
-    return await Promise.race([work(board, guests), onInterrupt]);
+    return await Promise.race([work(board, guests, folder), onInterrupt]);
   } finally {
     await board.powerOff();
   }
@@ -82,6 +91,15 @@ const WITH_BOARD: Readonly<Record<string, () => Promise<number>>> = {
       await (await startAgents(board, guests, progress)).stop();
       return 0;
     }),
+  bench: () => {
+    const { guestMib, options } = benchOptions(process.argv.slice(3));
+    return withBoard(async (board, guests, folder) => {
+      const [donor, recipient] = guests as [Guest, Guest];
+      const file = await runXenBench(board, { donor, recipient, options, folder }, progress);
+      progress.say(`The result: ${file}`);
+      return 0;
+    }, guestMib);
+  },
   capture: () =>
     withBoard(async (board, guests) => {
       await capture(board, guests, path.join(repository, 'boards', BOARD, 'captures'));
@@ -93,7 +111,7 @@ async function main(command = ''): Promise<number> {
   if (command === 'console') return attachConsole(runs);
   const work = WITH_BOARD[command];
   if (work === undefined) {
-    progress.say('usage: main.js run | test | capture | console');
+    progress.say('usage: main.js run | test [NAME] | bench [OPTIONS] | capture | console');
     return 2;
   }
   const missing = whatIsMissing(process.env.PATH ?? '', process.getuid?.() ?? 0);

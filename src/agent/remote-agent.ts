@@ -80,7 +80,7 @@ export class RemoteAgent {
         clock: systemClock,
         procRoot: '/proc',
         onCoordination: this.#port.hear,
-        health: () => (this.#link ? this.#status() : {}),
+        health: () => (this.#sampler ? this.#status() : {}),
         onProblem: (problem) => this.#log.warn(problem),
       }),
     );
@@ -196,6 +196,7 @@ export class RemoteAgent {
 
   #status() {
     const { limit, used, processes } = this.#budget!.state;
+    const { samples, cpuMicros } = this.#sampler!.cost;
     return {
       domain: this.#settings.name,
       limit_bytes: limit,
@@ -206,6 +207,8 @@ export class RemoteAgent {
       own_moves: this.#budget!.own,
       constructs: this.#constructs.reports,
       backend_is_there: this.#link!.isUp,
+      samples,
+      sample_cpu_us: samples === 0 ? 0 : cpuMicros / samples,
       telemetry: this.#telemetry!.status(),
     };
   }

@@ -4,8 +4,9 @@ import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { after, test } from 'node:test';
+import { benchOptions } from '../../../firmware-scripts/emulated-board/bench.ts';
 import { Dom0 } from '../../../firmware-scripts/emulated-board/dom0.ts';
-import { readGuests } from '../../../firmware-scripts/emulated-board/guests.ts';
+import { readGuests, withMemory } from '../../../firmware-scripts/emulated-board/guests.ts';
 import { Progress } from '../../../firmware-scripts/emulated-board/progress.ts';
 import { whatIsMissing } from '../../../firmware-scripts/emulated-board/requirements.ts';
 import { packageRoot } from '../../../src/package-root.ts';
@@ -32,6 +33,20 @@ test('on ARM a guest must have memory = maxmem, and acpi = 0: the board’s have
     assert.equal(value('memory'), value('maxmem'), name);
     assert.equal(value('acpi'), '0', name);
   }
+});
+
+test('a guest that is booted with another amount of memory keeps the rest of its config', () => {
+  const [guest] = readGuests(path.join(packageRoot(), 'boards/qemu/virt-arm64/domains'));
+  const { config } = withMemory(guest!, 384);
+  assert.match(config, /^memory = 384\nmaxmem = 384$/m);
+  assert.equal(config.replaceAll('384', '256'), guest!.config);
+});
+
+test('of the bench’s options, what the guests are booted with is the board’s; the rest is told to the bench', () => {
+  assert.deepEqual(benchOptions(['--quick']), { guestMib: 384, options: ['--quick'] });
+  const options = benchOptions(['--rounds', '3', '--guest-mib', '256', '--cases', 'xen-pool']);
+  assert.deepEqual(options, { guestMib: 256, options: ['--rounds', '3', '--cases', 'xen-pool'] });
+  assert.throws(() => benchOptions(['--guest-mib', 'much']), /--guest-mib[\s\S]*much/);
 });
 
 test('a domain config without an address is refused by name', () => {

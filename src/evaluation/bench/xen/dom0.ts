@@ -1,3 +1,4 @@
+import fs from 'node:fs';
 import net from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { MemtideError } from '../../../errors.ts';
@@ -65,7 +66,7 @@ export class BenchDom0 {
         domid = await this.#domidOf(domain);
         name.now = domain;
         if (role === 'donor') this.#donor = { peer, domid };
-        return { domid };
+        return { domid, machine: machineModel() };
       },
       setCap: ({ bytes: cap }: Sized) => this.#books.setCap(domid, bytes(cap + COUNTING_SLACK)),
       // The kernel acts upon a change of the node: it must stand where the guest is, and no further away.
@@ -125,4 +126,12 @@ export class BenchDom0 {
     for (const domid of await domains.list()) if ((await domains.name(domid)) === domain) return domid;
     throw new MemtideError({ operation: 'find a guest', object: domain, actual: 'no domain of that name' });
   }
+}
+
+/** As the firmware's device tree, or its DMI, calls the machine. */
+function machineModel(): string {
+  for (const file of ['/proc/device-tree/model', '/sys/class/dmi/id/product_name']) {
+    if (fs.existsSync(file)) return fs.readFileSync(file, 'utf8').replaceAll('\0', '').trim();
+  }
+  return 'unknown';
 }

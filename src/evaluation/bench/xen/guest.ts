@@ -20,7 +20,7 @@ const pause = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 
 export async function openGuest(
   dom0: string,
   role: 'donor' | 'recipient',
-): Promise<{ domain: string; driver: BalloonDriver; dom0: Peer }> {
+): Promise<{ domain: string; driver: BalloonDriver; dom0: Peer; machine: string }> {
   const driver = systemBalloon();
   const domain = await ownName();
   const [, host = dom0, port = '4711'] = /^(.+):(\d+)$/.exec(dom0) ?? [];
@@ -39,8 +39,8 @@ export async function openGuest(
     give: ({ bytes: by }: { bytes: number }) => resize(driver, bytes(driver.current() - by)),
     take: ({ bytes: by }: { bytes: number }) => resize(driver, bytes(driver.current() + by)),
   });
-  await peer.call('hello', { domain, role });
-  return { domain, driver, dom0: peer };
+  const { machine } = await peer.call<{ machine: string }>('hello', { domain, role });
+  return { domain, driver, dom0: peer, machine };
 }
 
 /** Moves this guest's balloon, and waits until it is there. */

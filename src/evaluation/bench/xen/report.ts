@@ -1,9 +1,11 @@
 import { formatMicros, MIB } from '../../../units.ts';
 import { alignedTable } from '../text-table.ts';
+import { verdictsOf, verdictText } from './bounds.ts';
 import { XEN_CASES } from './cases.ts';
 import type { XenBenchResult } from './result.ts';
 
-export function xenBenchText({ environment, rows, ratios, left_out }: XenBenchResult): string {
+export function xenBenchText(result: XenBenchResult): string {
+  const { environment, rows, ratios, left_out } = result;
   const table = rows.map((row) => [
     row.case,
     `${row.bytes / MIB} MiB`,
@@ -19,12 +21,16 @@ export function xenBenchText({ environment, rows, ratios, left_out }: XenBenchRe
   const missing = left_out.map(({ bytes, reason }) => `  ${bytes / MIB} MiB left out: ${reason}`);
   return `${[
     `Memory for a guest of Xen, from the request until it is touched. ${environment.cpu}, Linux ${environment.kernel}, guest of ${environment.guest_mib} MiB.`,
-    'On an emulated board all times are emulated: only ratios within one boot say something.',
+    environment.emulated
+      ? `All times are emulated (${environment.machine}): only ratios within one boot say something.`
+      : `On ${environment.machine}.`,
     '',
     alignedTable([head, ...table]),
     '',
     ...about,
     ...missing,
+    '',
+    ...verdictsOf(result).map(verdictText),
   ].join('\n')}\n`;
 }
 

@@ -16,6 +16,10 @@ export interface XenBenchResult {
   readonly platform: 'xen';
   readonly environment: {
     readonly date: string;
+    /** As its firmware calls it, to dom0: a guest sees Xen's. */
+    readonly machine: string;
+    /** Nothing but ratios says something then. */
+    readonly emulated: boolean;
     readonly cpu: string;
     readonly kernel: string;
     readonly node: string;

@@ -12,6 +12,9 @@ import type { XenBenchResult, XenRow } from './result.ts';
 /** Free beside what is timed: the kernel's and this program's own. */
 const HEADROOM = 28 * MIB;
 
+/** Machines that exist in an emulator only: QEMU's for arm64. */
+const EMULATORS = ['linux,dummy-virt'];
+
 export interface XenRunOptions {
   /** ADDRESS:PORT of the bench's program there. */
   readonly dom0: string;
@@ -32,7 +35,7 @@ interface Times {
 /** From a request to memory that is usable and touched, by every way a guest has, in one boot and by turns. */
 export async function runXenBench(options: XenRunOptions): Promise<XenBenchResult> {
   const { progress, sizes, rounds, signal } = options;
-  const { domain, driver, dom0 } = await openGuest(options.dom0, 'recipient');
+  const { domain, driver, dom0, machine } = await openGuest(options.dom0, 'recipient');
   const bench: XenBench = {
     domain,
     driver,
@@ -89,7 +92,17 @@ export async function runXenBench(options: XenRunOptions): Promise<XenBenchResul
   const { date, cpu, kernel, node, load_1min } = machineFacts();
   return {
     platform: 'xen',
-    environment: { date, cpu, kernel, node, load_1min, guest_mib: boot / MIB, rounds },
+    environment: {
+      date,
+      machine,
+      emulated: EMULATORS.includes(machine),
+      cpu,
+      kernel,
+      node,
+      load_1min,
+      guest_mib: boot / MIB,
+      rounds,
+    },
     rows,
     ratios: ratiosOf(rows),
     left_out: leftOut,

@@ -1,0 +1,27 @@
+import { type Bytes, MIB, mebibytes } from '../../../units.ts';
+import type { XenBenchResult } from './result.ts';
+
+/** Rivals, and the most that `xen-pool` may take of what they take, at p50: half where the way counts, no more than they where the touch does. */
+const RIVALS = ['xl-mem-set', 'qmemman-like'];
+const HALF_UP_TO: Bytes = mebibytes(8);
+
+export interface BoundVerdict {
+  readonly bytes: number;
+  readonly against: string;
+  readonly ratio: number;
+  readonly atMost: number;
+  readonly holds: boolean;
+}
+
+/** What is promised of growth within the entitlement, held against a run. A case or a size that was left out has no verdict. */
+export function verdictsOf({ ratios }: Pick<XenBenchResult, 'ratios'>): BoundVerdict[] {
+  return ratios
+    .filter(({ against }) => RIVALS.includes(against))
+    .map(({ bytes, against, xen_pool_p50_ratio: ratio }) => {
+      const atMost = bytes <= HALF_UP_TO ? 0.5 : 1;
+      return { bytes, against, ratio, atMost, holds: ratio <= atMost };
+    });
+}
+
+export const verdictText = ({ bytes, against, ratio, atMost, holds }: BoundVerdict): string =>
+  `xen-pool ÷ ${against} at ${bytes / MIB} MiB: ${ratio.toFixed(2)}, at most ${atMost}${holds ? '' : ': MISSED'}`;

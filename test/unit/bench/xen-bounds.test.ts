@@ -1,0 +1,70 @@
+/** What is promised of growth within the entitlement, held against a run of the bench. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { verdictsOf, verdictText } from '../../../src/evaluation/bench/xen/bounds.ts';
+import { xenBenchText } from '../../../src/evaluation/bench/xen/report.ts';
+import type { XenBenchResult, XenRow } from '../../../src/evaluation/bench/xen/result.ts';
+import { MIB } from '../../../src/units.ts';
+
+const ratio = (mib: number, against: string, xen_pool_p50_ratio: number) => ({
+  bytes: mib * MIB,
+  against,
+  xen_pool_p50_ratio,
+});
+
+test('half of a rival’s time up to 8 MiB, no more than it above; other cases are no rivals', () => {
+  const verdicts = verdictsOf({
+    ratios: [
+      ratio(2, 'xl-mem-set', 0.5),
+      ratio(8, 'qmemman-like', 0.51),
+      ratio(32, 'qmemman-like', 0.99),
+      ratio(128, 'xl-mem-set', 1.01),
+      ratio(2, 'touch-only', 7),
+    ],
+  });
+  assert.deepEqual(
+    verdicts.map(({ against, holds }) => [against, holds]),
+    [
+      ['xl-mem-set', true],
+      ['qmemman-like', false],
+      ['qmemman-like', true],
+      ['xl-mem-set', false],
+    ],
+  );
+  assert.equal(verdictText(verdicts[1]!), 'xen-pool ÷ qmemman-like at 8 MiB: 0.51, at most 0.5: MISSED');
+});
+
+test('the report of an emulated run says that it is one, what was left out, and what was missed', () => {
+  const row = (name: string, p50: number): XenRow => ({
+    case: name,
+    bytes: 2 * MIB,
+    n: 10,
+    p50_us: p50,
+    min_us: p50,
+    max_us: p50,
+    usable_p50_us: p50 / 2,
+    touch_p50_us: p50 / 2,
+  });
+  const result: XenBenchResult = {
+    platform: 'xen',
+    environment: {
+      date: '2026-01-01T00:00:00.000Z',
+      machine: 'linux,dummy-virt',
+      emulated: true,
+      cpu: 'unknown',
+      kernel: '6.12',
+      node: 'v20.19.2',
+      load_1min: 1,
+      guest_mib: 256,
+      rounds: 10,
+    },
+    rows: [row('xen-pool', 30_000), row('xl-mem-set', 40_000)],
+    ratios: [ratio(2, 'xl-mem-set', 0.75)],
+    left_out: [{ bytes: 128 * MIB, reason: 'the guest was booted with 256 MiB' }],
+  };
+  const text = xenBenchText(result);
+  assert.match(text, /All times are emulated \(linux,dummy-virt\)/);
+  assert.match(text, /128 MiB left out: the guest was booted with 256 MiB/);
+  assert.match(text, /xl-mem-set at 2 MiB: 0\.75, at most 0\.5: MISSED/);
+  assert.doesNotMatch(xenBenchText({ ...result, environment: { ...result.environment, emulated: false } }), /emulated/);
+});
