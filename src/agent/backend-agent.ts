@@ -66,6 +66,7 @@ export class BackendAgent implements CommandedBackend {
   #mover!: BudgetMover;
   #telemetry!: Telemetry;
   readonly #port = new TelemetryPort();
+  #moreStatus: () => Record<string, unknown> = () => ({});
   #remote: MqttLinkServer | undefined;
   #reporter: Reporter | undefined;
   #guests: XenGuests | undefined;
@@ -79,8 +80,10 @@ export class BackendAgent implements CommandedBackend {
     readonly runDir: string;
     readonly log: Log;
     readonly stopped: () => void;
+    readonly moreStatus?: () => Record<string, unknown>;
   }) {
     this.#config = options.config;
+    if (options.moreStatus) this.#moreStatus = options.moreStatus;
     this.#runDir = options.runDir;
     this.#log = options.log;
     this.#stopped = options.stopped;
@@ -226,9 +229,8 @@ export class BackendAgent implements CommandedBackend {
     this.#mover.bound(domain, mebibytes(privateFloorMib(changed)), mebibytes(changed.ceiling_mib));
     this.#tellLimits(domain);
     this.#offer();
-    const { floor_mib, ceiling_mib } = changed;
-    this.#log.info({ domain, floor_mib, ceiling_mib }, 'limits were changed by a command');
-    return { floor_mib, ceiling_mib };
+    this.#log.info({ domain, ...change }, 'limits were changed by a command');
+    return { floor_mib: changed.floor_mib, ceiling_mib: changed.ceiling_mib };
   }
 
   async makeRoom(room: Bytes, waitMicros: number, holdMicros: number): Promise<boolean> {
@@ -298,8 +300,9 @@ export class BackendAgent implements CommandedBackend {
 
   /** Free and offered memory: what belongs to no domain. */
   #poolBytes(): number {
-    const offered = this.#offered.reduce((all, chunks) => all + chunks, 0);
-    return (this.#service.figure('freeChunks') + offered) * this.#service.chunkBytes;
+    return (
+      this.#offered.reduce((all, each) => all + each, this.#service.figure('freeChunks')) * this.#service.chunkBytes
+    );
   }
 
   /** One look at every ledger: it is as long as the arena, and there are many. */
@@ -331,12 +334,9 @@ export class BackendAgent implements CommandedBackend {
     const offers = shareOffers(Math.floor(pool / chunkBytes), claimants);
     for (const [at, { name }] of domains.entries()) {
       const wanted = { ...limits[at]!, offerChunks: offers[at]! };
-      const { floorChunks, ceilingChunks, offerChunks } = this.#service.limitsOf(name);
-      const same =
-        floorChunks === wanted.floorChunks &&
-        ceilingChunks === wanted.ceilingChunks &&
-        offerChunks === wanted.offerChunks;
-      if (!same) this.#service.setLimits(name, wanted);
+      const now = this.#service.limitsOf(name);
+      const isNew = (each: keyof typeof wanted): boolean => now[each] !== wanted[each];
+      if ((['floorChunks', 'ceilingChunks', 'offerChunks'] as const).some(isNew)) this.#service.setLimits(name, wanted);
     }
   }
 
@@ -393,6 +393,7 @@ export class BackendAgent implements CommandedBackend {
       },
       fast_plane: this.#service.constructs,
       figures: this.#service.figures(),
+      ...this.#moreStatus(),
     };
   }
 }

@@ -21,6 +21,7 @@ import { XenConstructs } from '../xen/constructs.ts';
 import { BACKEND_NAME, TelemetryPort } from './coordination.ts';
 import type { DomainBudget } from './domain-budget.ts';
 import { DomainSource } from './domain-source.ts';
+import type { GuestLeases } from './guest-leases.ts';
 import type { Log } from './log.ts';
 import { openBudget } from './open-budget.ts';
 import { kernelConstructs } from './settings.ts';
@@ -46,6 +47,8 @@ export class RemoteAgent {
   #sampler: Sampler | undefined;
   #server: net.Server | undefined;
   readonly #constructs = new XenConstructs();
+  readonly #visitors = new Set<net.Socket>();
+  #leases: GuestLeases | undefined;
   #lockFd = -1;
   #nextTickMicros = 0;
   #ticks = 0;
@@ -110,11 +113,29 @@ export class RemoteAgent {
     await this.#constructs.apply(kernelConstructs(this.#config.xen));
     this.#startSampling();
     await this.#listen();
+    if (this.#config.xen.arena_mib > 0) await this.#borrow();
+  }
+
+  /** From dom0, as long as it lends: its applications are served at the same socket then. */
+  async #borrow(): Promise<void> {
+    const { GuestLeases } = await import('./guest-leases.ts');
+    this.#leases = await GuestLeases.start({
+      config: this.#config,
+      domain: this.#settings,
+      files: this.#files.domain(this.#settings.name),
+      lockFd: this.#lockFd,
+      log: this.#log,
+      answer: (call) => this.#answer(call),
+      onLending: (lending) => (lending ? this.#silence() : this.#listen()),
+      onBurst: (record) => this.#reporter?.burst(record),
+      room: () => ({ headroomBytes: this.#budget!.state.limit - this.#budget!.state.used }),
+    });
   }
 
   async stop(): Promise<void> {
     this.#sampler?.stop();
-    await new Promise<void>((resolve) => (this.#server ? this.#server.close(() => resolve()) : resolve()));
+    await this.#leases?.stop();
+    await this.#silence();
     await this.#link?.close();
     await this.#telemetry?.stop();
     this.#budget?.close();
@@ -157,6 +178,7 @@ export class RemoteAgent {
         const slow = ++this.#ticks % SLOW_TICKS === 0;
         if (slow) this.#budget!.refresh(true);
         if (slow) this.#reporter?.pressure(sample);
+        if (slow) this.#leases?.tick();
         this.#report(slow);
       },
       onEvent: () => this.#report(),
@@ -173,7 +195,8 @@ export class RemoteAgent {
     const { socket } = this.#files.domain(this.#settings.name);
     fs.rmSync(socket, { force: true });
     const server = net.createServer((connection) => {
-      server.once('close', () => connection.destroy());
+      this.#visitors.add(connection);
+      connection.once('close', () => this.#visitors.delete(connection));
       serveLines<SessionCall, SessionReply>(connection, (call) => this.#answer(call));
     });
     await new Promise<void>((resolve, reject) => {
@@ -182,6 +205,13 @@ export class RemoteAgent {
     });
     fs.chmodSync(socket, 0o600);
     this.#server = server;
+  }
+
+  async #silence(): Promise<void> {
+    const server = this.#server;
+    this.#server = undefined;
+    for (const visitor of this.#visitors) visitor.destroy();
+    await new Promise<void>((resolve) => (server ? server.close(() => resolve()) : resolve()));
   }
 
   #answer(call: SessionCall): SessionReply {
@@ -210,6 +240,7 @@ export class RemoteAgent {
       samples,
       sample_cpu_us: samples === 0 ? 0 : cpuMicros / samples,
       telemetry: this.#telemetry!.status(),
+      ...(this.#leases && { leases: this.#leases.status() }),
     };
   }
 

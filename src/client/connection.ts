@@ -2,19 +2,17 @@ import fs from 'node:fs';
 import net from 'node:net';
 import { monotonicMicros } from '../clock.ts';
 import type { ControlFile, DoorbellRinger } from '../control/contracts.ts';
-import { openControlFile } from '../control/control-file.ts';
 import { FifoRinger, openFifo } from '../control/fifo-bell.ts';
 import { FutexRinger } from '../control/futex-bell.ts';
 import { FRONT_BELL, type Geometry } from '../control/layout.ts';
-import { type OwnerWords, openOwnersFile, residentExtents } from '../control/owner-table.ts';
+import type { OwnerWords } from '../control/owner-table.ts';
 import { BorrowAttempt } from '../coordination/borrow-attempt.ts';
 import { type Answer, RequestSlot } from '../coordination/request-slot.ts';
 import { DomainFiles } from '../coordination/run-files.ts';
-import type { SessionCall, SessionWelcome } from '../coordination/session-protocol.ts';
+import type { SessionWelcome } from '../coordination/session-protocol.ts';
 import { MemtideError } from '../errors.ts';
 import { viewOf } from '../native/libc.ts';
 import { tryLockByte, unlockByte } from '../native/ofd-lock.ts';
-import { type Arena, openArena } from '../platforms/arena/arena-file.ts';
 import { ChunkSpace } from '../platforms/arena/chunk-space.ts';
 import type { Claimed, Refusal } from '../platforms/contracts.ts';
 import { type BurstStages, TIERS } from '../records.ts';
@@ -22,7 +20,8 @@ import { bytes as asBytes, type Bytes } from '../units.ts';
 import { AgentSocket } from './agent-socket.ts';
 import { BorrowRefused } from './borrow-refused.ts';
 import { Lease, type LeaseOwner, type ReclaimRequest } from './lease.ts';
-import { type LeaseWindow, LeaseWindows } from './lease-windows.ts';
+import type { LeasedMemory, Windows } from './lease-windows.ts';
+import { openShared } from './shared-memory.ts';
 
 export { BorrowRefused };
 
@@ -42,9 +41,9 @@ export class Connection implements LeaseOwner {
   readonly #welcome: SessionWelcome;
   readonly #socket: AgentSocket;
   readonly #space: ChunkSpace;
-  readonly #arena: Arena;
+  readonly #arena: LeasedMemory;
   readonly #arenaBuffer: ArrayBuffer;
-  readonly #windows: LeaseWindows;
+  readonly #windows: Windows;
   readonly #bell: DoorbellRinger;
   readonly #lockFd: number;
   readonly #keepFd: number;
@@ -60,8 +59,10 @@ export class Connection implements LeaseOwner {
     readonly socket: AgentSocket;
     readonly file: ControlFile;
     readonly geometry: Geometry;
-    readonly owners: OwnerWords;
-    readonly arena: Arena;
+    /** Left out where the books cannot be seen: the ledger alone is believed then. */
+    readonly owners: OwnerWords | undefined;
+    readonly arena: LeasedMemory;
+    readonly windows: Windows;
     readonly bell: DoorbellRinger;
     readonly lockFd: number;
     readonly keepFd: number;
@@ -73,9 +74,9 @@ export class Connection implements LeaseOwner {
     this.#socket = parts.socket;
     this.#arena = parts.arena;
     this.#arenaBuffer = viewOf(parts.arena.mapping.address, parts.arena.mapping.byteLength);
-    const grants = { owners: parts.owners, pair: welcome.pairId };
+    const grants = parts.owners && { owners: parts.owners, pair: welcome.pairId };
     this.#space = new ChunkSpace(parts.file, parts.geometry, welcome.session, grants, parts.arena);
-    this.#windows = new LeaseWindows(parts.arena.fd, 2 ** parts.geometry.chunkShift);
+    this.#windows = parts.windows;
     this.#bell = parts.bell;
     this.#lockFd = parts.lockFd;
     this.#keepFd = parts.keepFd;
@@ -118,9 +119,7 @@ export class Connection implements LeaseOwner {
 
   /** What this process holds. */
   get leasedBytes(): Bytes {
-    let sum = 0;
-    for (const lease of this.#leases) sum += lease.byteLength;
-    return asBytes(sum);
+    return asBytes([...this.#leases].reduce((sum, { byteLength }) => sum + byteLength, 0));
   }
 
   /**
@@ -229,8 +228,10 @@ export class Connection implements LeaseOwner {
     waited: BurstStages,
     populateFrom = started,
   ): Lease {
-    const window = claimed.scattered && this.#show(claimed);
+    const window =
+      claimed.scattered && this.#orGiveBack(claimed, () => this.#windows.show(this.#space.extentsOf(claimed)));
     const offset = window ? 0 : claimed.start * this.#space.chunkBytes + claimed.firstBlock * this.#space.blockBytes;
+    if (!window) this.#orGiveBack(claimed, () => this.#arena.ensure?.(offset, byteLength));
     const now = monotonicMicros();
     const lease = new Lease({
       owner: this,
@@ -251,9 +252,9 @@ export class Connection implements LeaseOwner {
     return lease;
   }
 
-  #show(claimed: Claimed): LeaseWindow {
+  #orGiveBack<T>(claimed: Claimed, action: () => T): T {
     try {
-      return this.#windows.show(this.#space.extentsOf(claimed));
+      return action();
     } catch (error) {
       this.#space.release(claimed);
       throw error;
@@ -275,7 +276,7 @@ export class Connection implements LeaseOwner {
     const touch = lease.touchMicros;
     const stages = { ...extra, ...lease.stages, ...(touch === undefined ? {} : { touchMicros: touch }) };
     const tierBytes = Object.fromEntries(TIERS.map((tier) => [tier, lease.tierBytes[tier]]));
-    this.#tell({
+    this.#socket.tell({
       op: 'burst',
       burst: {
         atMicros: atMicros as never,
@@ -291,7 +292,7 @@ export class Connection implements LeaseOwner {
 
   /** Tells the agent of a burst that was refused. */
   reportRefused(byteLength: number, atMicros: number, refusal: Refusal, totalMicros: number): void {
-    this.#tell({
+    this.#socket.tell({
       op: 'burst',
       burst: {
         atMicros: atMicros as never,
@@ -306,10 +307,6 @@ export class Connection implements LeaseOwner {
     });
   }
 
-  #tell(call: SessionCall): void {
-    this.#socket.tell(call);
-  }
-
   #countRevocable(): void {
     let chunks = 0;
     for (const lease of this.#leases) {
@@ -319,6 +316,7 @@ export class Connection implements LeaseOwner {
   }
 
   #woken(): void {
+    this.#arena.follow?.();
     const wantedBytes = this.#slot.woken() * this.#space.chunkBytes;
     let wanted = wantedBytes;
     // Oldest first: what was cached longest ago is the least likely to be missed.
@@ -355,9 +353,10 @@ export async function openConnection(socketPath: string): Promise<Connection> {
   try {
     const welcome = await socket.hello();
     const files = new DomainFiles(welcome.domainDirectory);
-    const { file, identity } = openControlFile(files.control);
-    const arena = openArena(welcome.arena);
-    opened.push(() => arena.close());
+    const { file, geometry, memory, windows, owners } = welcome.granted
+      ? { ...(await import('./granted-memory.ts')).openGranted(welcome.granted), owners: undefined }
+      : openShared(files, welcome);
+    opened.push(() => memory.close());
     const lockFd = fs.openSync(files.locks, 'r+');
     opened.push(() => fs.closeSync(lockFd));
     if (!tryLockByte(lockFd, welcome.session)) {
@@ -378,12 +377,20 @@ export async function openConnection(socketPath: string): Promise<Connection> {
     opened.push(() => bell.close());
     const pipe = new net.Socket({ fd: openFifo(files.wake(welcome.session)), readable: true, writable: false });
     opened.push(() => pipe.destroy());
-    const { chunkCount, chunkShift } = identity;
-    const owners = openOwnersFile(welcome.owners, { chunkCount, arenaId: welcome.arenaId }, 'read');
-    // Into this process's page tables, so that the first touch takes no fault.
-    for (const { offset, length } of residentExtents(owners, 2 ** chunkShift)) arena.premap(offset, length);
     await socket.ready(welcome.session);
-    return new Connection({ welcome, socket, file, geometry: identity, owners, arena, bell, lockFd, keepFd, pipe });
+    return new Connection({
+      welcome,
+      socket,
+      file,
+      geometry,
+      owners,
+      arena: memory,
+      windows,
+      bell,
+      lockFd,
+      keepFd,
+      pipe,
+    });
   } catch (error) {
     // A lock that stayed would keep the session's slot taken for the life of this process.
     for (const close of opened.reverse()) close();

@@ -11,7 +11,7 @@ import {
   PROT_READ_WRITE,
   viewOf,
 } from '../native/libc.ts';
-import { MAX_VIEW_BYTES, reserveAddresses } from '../native/mapping.ts';
+import { MAX_VIEW_BYTES, type Mapping, reserveAddresses } from '../native/mapping.ts';
 import type { Extent } from '../platforms/contracts.ts';
 import { roundUp } from '../units.ts';
 
@@ -20,6 +20,26 @@ export interface LeaseWindow {
   readonly address: number;
   readonly byteLength: number;
   readonly buffer: ArrayBuffer;
+}
+
+/** What makes windows of an arena. */
+export interface Windows {
+  /** @throws MemtideError when they cannot be shown. */
+  show(extents: readonly Extent[]): LeaseWindow;
+  /** The lease over this window has ended. */
+  recycle(window: LeaseWindow): void;
+}
+
+/** The arena, as far as a connection needs it. */
+export interface LeasedMemory {
+  readonly mapping: Mapping;
+  /** Zeroes `[offset, offset + length)`. */
+  scrub(offset: number, length: number): void;
+  /** Where memory comes and goes: makes sure that a range is mapped. @throws MemtideError where it is not there. */
+  ensure?(offset: number, length: number): void;
+  /** Where memory comes and goes: maps what is new, and lets go of what is wanted back. */
+  follow?(): void;
+  close(): void;
 }
 
 /** Bytes of the smallest window. */
@@ -32,7 +52,7 @@ const LEAST_WINDOW_BYTES = 256 * 1024;
  * Windows are kept and used again: a view, once given out, can never be unmapped (src/decisions/0003). What an idle
  * window shows is nobody's memory: it costs one mapping only, and a view that outlived its lease does no harm there.
  */
-export class LeaseWindows {
+export class LeaseWindows implements Windows {
   readonly #arenaFd: number;
   readonly #idle: LeaseWindow[] = [];
   readonly #alignment: number;

@@ -4,6 +4,7 @@ import type { DomainAgent } from '../agent/domain-agent.ts';
 import { keepSmall } from '../agent/keep-small.ts';
 import { openLog } from '../agent/log.ts';
 import type { RemoteAgent } from '../agent/remote-agent.ts';
+import type { XenBackendAgent } from '../agent/xen-backend-agent.ts';
 import { loadConfigApart } from '../config/load-apart.ts';
 import type { Config } from '../config/schema.ts';
 import { RunFiles } from '../coordination/run-files.ts';
@@ -30,10 +31,7 @@ export async function agentCommand(options: AgentOptions, io: CommandIo): Promis
   });
   const common = { config, runDir, log, stopped: () => stop(EXIT.unavailable) };
   // Each loads its own half of memtide only: on a small board modules that nobody calls are memory and time to start.
-  const agent =
-    options.role === 'backend'
-      ? new (await import('../agent/backend-agent.ts')).BackendAgent(common)
-      : await domainAgent(common, options.domain);
+  const agent = options.role === 'backend' ? await backendAgent(common) : await domainAgent(common, options.domain);
   io.signal.addEventListener('abort', () => stop(EXIT.ok));
   try {
     await agent.start();
@@ -47,6 +45,12 @@ export async function agentCommand(options: AgentOptions, io: CommandIo): Promis
 }
 
 type Common = ConstructorParameters<typeof BackendAgent>[0];
+
+async function backendAgent(common: Common): Promise<BackendAgent | XenBackendAgent> {
+  return common.config.xen.arena_mib > 0
+    ? new (await import('../agent/xen-backend-agent.ts')).XenBackendAgent(common)
+    : new (await import('../agent/backend-agent.ts')).BackendAgent(common);
+}
 
 /** A domain without a back end in its run directory shares no memory with one, and reaches it over the broker. */
 async function domainAgent(common: Common, name: string | undefined): Promise<DomainAgent | RemoteAgent> {

@@ -181,6 +181,11 @@ const fastPlane = z.strictObject({
 });
 
 const xen = z.strictObject({
+  arena_mib: whole(0, MAX_ARENA_MIB)
+    .default(0)
+    .describe(
+      'Memory of dom0 that is lent to applications of Xen guests, over grants. It is taken from dom0 as it is granted: leave dom0 that much (dom0_mem), and raise gnttab_max_frames on Xen’s command line for more than 126. A guest’s agent borrows where it is not 0.',
+    ),
   total_mib: whole(64, MAX_MIB)
     .optional()
     .describe(

@@ -53,13 +53,14 @@ export class FifoRinger implements DoorbellRinger {
 
 export class FifoWaiter implements DoorbellWaiter {
   readonly pending = new Int32Array(BELL_PENDING_WORDS);
-  readonly #fd: number;
+  /** For whoever waits for more than this pipe. */
+  readonly fd: number;
   readonly #page = mapPrivate(4096, { what: 'doorbell page' });
   readonly #words: Int32Array;
   readonly #bytes: Uint8Array;
 
   constructor(path: string) {
-    this.#fd = openFifo(path);
+    this.fd = openFifo(path);
     this.#words = wordsOf(this.#page);
     this.#bytes = new Uint8Array(this.#words.buffer);
   }
@@ -68,21 +69,21 @@ export class FifoWaiter implements DoorbellWaiter {
     if (this.#drain() || this.#any()) return true;
     if (timeoutMillis <= 0) return false;
     // struct pollfd: int fd, short events, short revents; kept behind the bytes that are read
-    this.#words[256] = this.#fd;
+    this.#words[256] = this.fd;
     this.#words[257] = POLLIN;
     poll(this.#page.address + 1024, 1, Math.min(timeoutMillis, MAX_WAIT_MILLIS));
     return this.#drain();
   }
 
   close(): void {
-    fs.closeSync(this.#fd);
+    fs.closeSync(this.fd);
   }
 
   #drain(): boolean {
     let seen = false;
     // Not more than a pipe holds at once: who rings without end must not keep the waiter here.
     for (let reads = 0; reads < PIPE_BYTES / 512; reads++) {
-      const count = read(this.#fd, this.#page.address, 512);
+      const count = read(this.fd, this.#page.address, 512);
       for (let at = 0; at < count; at++) {
         const source = this.#bytes[at] as number;
         const word = source >>> 5;

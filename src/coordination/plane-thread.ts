@@ -2,6 +2,7 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads';
 import type { Geometry } from '../control/layout.ts';
+import type { Mapping } from '../native/mapping.ts';
 import type { ArenaSource } from '../platforms/arena/arena-file.ts';
 import type { GivenOverLink, NeedOverLink } from './agent-protocol.ts';
 import type { PairLimits } from './pair-limits.ts';
@@ -20,7 +21,8 @@ export interface OwnersFile {
   readonly arenaId: number;
 }
 
-export type PlaneStart = {
+/** One machine's plane. */
+export type LocalPlaneStart = {
   readonly doorbell: DoorbellKind;
   readonly backendBell: string;
   readonly arena: ArenaSource;
@@ -43,7 +45,53 @@ export type PlaneStart = {
     }
 );
 
+/** The plane of dom0 that lends to guests: it begins without any. */
+export interface LenderPlaneStart {
+  readonly role: 'lender';
+  /** Rung by the main thread. */
+  readonly bell: string;
+  readonly geometry: Geometry;
+  readonly scheduling: PlaneScheduling;
+  readonly split: boolean;
+  readonly stuckBackoffMicros: number;
+}
+
+/** The plane of a guest that borrows from dom0. What the main thread has opened and mapped is this thread's, too. */
+export interface GuestPlaneStart {
+  readonly role: 'guest';
+  /** Rung by the main thread and by applications. */
+  readonly bell: string;
+  readonly geometry: Geometry;
+  readonly scheduling: PlaneScheduling;
+  readonly pairId: number;
+  readonly domainDirectory: string;
+  /** Control file and table of grants. */
+  readonly shared: Mapping;
+  readonly evtchnFd: number;
+  readonly port: number;
+}
+
+export type PlaneStart = LocalPlaneStart | LenderPlaneStart | GuestPlaneStart;
+
+/** A guest to lend to: its control file as mapped, its part of the arena, and the books of that. */
+export interface LentGuest {
+  readonly id: number;
+  readonly domid: number;
+  readonly remotePort: number;
+  readonly shared: Mapping;
+  readonly arena: Mapping;
+  readonly owners: SharedArrayBuffer;
+  readonly limits: PairLimits;
+}
+
 export type PlaneCommand =
+  | ({ readonly kind: 'guest' } & LentGuest)
+  | { readonly kind: 'guest-gone'; readonly id: number }
+  /** A chunk of a guest's part has been granted to it, and is clean. */
+  | { readonly kind: 'granted'; readonly id: number; readonly chunk: number }
+  /** Takes up to `count` free chunks out of a guest's part: they are absent from its books then. */
+  | { readonly kind: 'withdraw'; readonly id: number; readonly count: number }
+  | { readonly kind: 'ring-guest'; readonly id: number }
   | { readonly kind: 'pair'; readonly id: number; readonly directory: string; readonly limits: PairLimits }
   | { readonly kind: 'limits'; readonly id: number; readonly limits: PairLimits }
   | { readonly kind: 'pressured'; readonly id: number; readonly pressured: boolean }
@@ -59,10 +107,18 @@ export type PlaneCommand =
   /** Gives memory of up to `count` free chunks back to the system. */
   | { readonly kind: 'punch'; readonly count: number };
 
+/** What the thread of a lender says of its guests. */
+export type GuestMessage =
+  /** What became of the command `guest` or `guest-gone`. */
+  | { readonly guest: number; readonly problem?: string }
+  /** The agent of a guest has ended: the kernel there says so. */
+  | { readonly died: number };
+
 /** What the thread says. */
 export type PlaneMessage =
   /** Once when it serves, and after each change of its scheduling. */
   | { readonly constructs: readonly ConstructReport[] }
+  | GuestMessage
   /** An answer of the back end that is to go over the slow link too. */
   | { readonly pair: number; readonly given: GivenOverLink };
 
@@ -83,7 +139,7 @@ export const PLANE_THREAD_NAME = 'memtide-plane';
 export const PLANE_CONTROL = { stop: 0, commands: 1, ready: 2, resized: 3 } as const;
 
 /** Commands after which the arena has more memory, or less. */
-export const RESIZES: readonly PlaneCommand['kind'][] = ['populate', 'punch'];
+export const RESIZES: readonly PlaneCommand['kind'][] = ['populate', 'punch', 'granted', 'withdraw'];
 
 /** Running figures that a plane publishes a few times a second, in this order. */
 export const PLANE_FIGURES = [
@@ -99,6 +155,8 @@ export const PLANE_FIGURES = [
   'freeChunks',
   'presentChunks',
   'polls',
+  /** Rings of other domains that woke the plane: between Xen domains only. */
+  'rungByDomains',
 ] as const;
 export type PlaneFigure = (typeof PLANE_FIGURES)[number];
 
@@ -182,6 +240,13 @@ export class PlaneThread {
   onGiven(hear: (pair: number, given: GivenOverLink) => void): void {
     this.#worker?.on('message', (message: PlaneMessage) => {
       if ('given' in message) hear(message.pair, message.given);
+    });
+  }
+
+  /** Calls back with what the thread of a lender says of its guests. */
+  onGuest(hear: (message: GuestMessage) => void): void {
+    this.#worker?.on('message', (message: PlaneMessage) => {
+      if ('guest' in message || 'died' in message) hear(message);
     });
   }
 

@@ -3,12 +3,12 @@ import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_thread
 import { systemClock } from '../clock.ts';
 import type { DoorbellRinger, DoorbellWaiter } from '../control/contracts.ts';
 import { openControlFile } from '../control/control-file.ts';
-import { FifoRinger, FifoWaiter, openFifo } from '../control/fifo-bell.ts';
+import { FifoRinger, FifoWaiter } from '../control/fifo-bell.ts';
 import { FutexRinger, FutexWaiter } from '../control/futex-bell.ts';
-import { FRONT_BELL, PING, SESSION, SESSION_WORDS, SESSIONS, WAITS_FUTEX } from '../control/layout.ts';
+import { FRONT_BELL, PING } from '../control/layout.ts';
 import { type OwnerWords, openOwnersFile, residentExtents } from '../control/owner-table.ts';
-import { futexWake, memset, write } from '../native/libc.ts';
-import { mapFile, mapPrivate, wordsOf } from '../native/mapping.ts';
+import { memset } from '../native/libc.ts';
+import { mapFile, wordsOf } from '../native/mapping.ts';
 import { threadCpuMicros } from '../native/scratch.ts';
 import { sessionGroup } from '../native/session-group.ts';
 import { callingThread } from '../native/thread-scheduling.ts';
@@ -16,18 +16,20 @@ import { type Arena, openArena } from '../platforms/arena/arena-file.ts';
 import { ChunkBooks } from './chunk-books.ts';
 import { collectGarbage } from './collect-garbage.ts';
 import { PlaneConstructs, type PlaneScheduling } from './plane-constructs.ts';
+import type { PlaneLoop, PlaneTools } from './plane-loop.ts';
 import {
+  type LocalPlaneStart,
   PLANE_CONTROL,
   PLANE_FIGURES,
   PLANE_THREAD_NAME,
   type PlaneCommand,
   type PlaneData,
   type PlaneMessage,
-  type PlaneStart,
   RESIZES,
 } from './plane-thread.ts';
 import { boundRealtime, RealtimeGuard } from './realtime-guard.ts';
 import { DomainFiles } from './run-files.ts';
+import { SessionWaker } from './session-waker.ts';
 import { SOURCE_BACKEND } from './sources.ts';
 
 /**
@@ -49,39 +51,31 @@ const set = (name: (typeof PLANE_FIGURES)[number], value: number): void => {
   figures[PLANE_FIGURES.indexOf(name)] = value;
 };
 
-interface Loop {
-  readonly waiter: DoorbellWaiter;
-  poll(): number;
-  beat(): void;
-  obey(command: PlaneCommand): void;
-  publish(): void;
-}
-
 /** How often figures and heartbeats are brought up to date, in microseconds. */
 const BEAT_MICROS = 100_000;
 
 let scrubCpuMicros = 0;
-/** Zeroes arena memory and keeps account of the CPU time it takes: the background cost of a warm lease. */
-function scrubber(arena: Arena): (offset: number, length: number) => void {
-  const base = arena.mapping.address;
-  return (offset, length) => {
-    const before = threadCpuMicros();
-    memset(base + offset, 0, length);
-    scrubCpuMicros += threadCpuMicros() - before;
-  };
-}
+/** Keeps account of the CPU time that zeroing takes: the background cost of a warm lease. */
+const timed: PlaneTools['timed'] = (scrub) => (offset, length) => {
+  const before = threadCpuMicros();
+  scrub(offset, length);
+  scrubCpuMicros += threadCpuMicros() - before;
+};
 
-function openOwners({ owners, geometry }: PlaneStart, access: 'read' | 'write'): OwnerWords {
+const scrubber = ({ mapping }: Arena): ((offset: number, length: number) => void) =>
+  timed((offset, length) => memset(mapping.address + offset, 0, length));
+
+function openOwners({ owners, geometry }: LocalPlaneStart, access: 'read' | 'write'): OwnerWords {
   return openOwnersFile(owners.path, { chunkCount: geometry.chunkCount, arenaId: owners.arenaId }, access);
 }
 
-function backendBell({ doorbell, backendBell: file }: PlaneStart): DoorbellWaiter {
+function backendBell({ doorbell, backendBell: file }: LocalPlaneStart): DoorbellWaiter {
   if (doorbell === 'fifo') return new FifoWaiter(file);
   const mapping = mapFile(file, 4096, 'doorbell');
   return new FutexWaiter({ words: wordsOf(mapping), at: 0, address: mapping.address });
 }
 
-async function backendLoop(begin: PlaneStart & { role: 'backend' }): Promise<Loop> {
+async function backendLoop(begin: LocalPlaneStart & { role: 'backend' }): Promise<PlaneLoop> {
   const [{ BackendPlane }, { futexPingPong }] = await Promise.all([
     import('./backend-plane.ts'),
     import('./ping-pong.ts'),
@@ -158,7 +152,7 @@ async function backendLoop(begin: PlaneStart & { role: 'backend' }): Promise<Loo
   };
 }
 
-async function frontendLoop(begin: PlaneStart & { role: 'frontend' }): Promise<Loop> {
+async function frontendLoop(begin: LocalPlaneStart & { role: 'frontend' }): Promise<PlaneLoop> {
   const { FrontendPlane } = await import('./frontend-plane.ts');
   const files = new DomainFiles(begin.domainDirectory);
   const { file, identity } = openControlFile(files.control);
@@ -204,46 +198,16 @@ async function frontendLoop(begin: PlaneStart & { role: 'frontend' }): Promise<L
   };
 }
 
-/** Wakes applications: a blocked thread by its futex word, an event loop by one byte in the session's pipe. */
-class SessionWaker {
-  readonly #words: Int32Array;
-  readonly #address: number;
-  readonly #files: DomainFiles;
-  readonly #fds: number[] = [];
-  readonly #generations: number[] = [];
-  readonly #page = mapPrivate(4096, { what: 'wake page' });
+const tools: PlaneTools = { set, violations, timed, say: (message) => parentPort?.postMessage(message) };
 
-  constructor(words: Int32Array, address: number, files: DomainFiles) {
-    this.#words = words;
-    this.#address = address;
-    this.#files = files;
-  }
-
-  wake(session: number): void {
-    const at = SESSIONS + session * SESSION_WORDS;
-    if (Atomics.load(this.#words, at + SESSION.waits) === WAITS_FUTEX) {
-      futexWake(this.#address + (at + SESSION.responseSeq) * 4, 1);
-    }
-    // The pipe as well: whoever is not blocked learns of reclaims there. A full pipe will be read anyway.
-    const fd = this.#pipe(session, Atomics.load(this.#words, at + SESSION.generation));
-    if (fd >= 0) write(fd, this.#page.address, 1);
-  }
-
-  #pipe(session: number, generation: number): number {
-    if (this.#generations[session] === generation) return this.#fds[session] ?? -1;
-    const old = this.#fds[session];
-    if (old !== undefined && old >= 0) fs.closeSync(old);
-    this.#generations[session] = generation;
-    try {
-      this.#fds[session] = openFifo(this.#files.wake(session));
-    } catch {
-      this.#fds[session] = -1; // the session has ended in the meantime; its successor has another generation
-    }
-    return this.#fds[session]!;
-  }
+async function openLoop(): Promise<PlaneLoop> {
+  if (start.role === 'backend') return backendLoop(start);
+  if (start.role === 'frontend') return frontendLoop(start);
+  if (start.role === 'lender') return (await import('./lender-loop.ts')).lenderLoop(start, tools);
+  return (await import('./guest-loop.ts')).guestLoop(start, tools);
 }
 
-const loop = await (start.role === 'backend' ? backendLoop(start) : frontendLoop(start));
+const loop = await openLoop();
 const constructs = new PlaneConstructs({
   thread: callingThread,
   session: sessionGroup,
@@ -305,4 +269,5 @@ while (Atomics.load(control, PLANE_CONTROL.stop) === 0) {
 }
 constructs.undo();
 loop.publish();
+loop.close?.();
 port.close();

@@ -2,7 +2,7 @@ import type net from 'node:net';
 import { monotonicMicros } from '../clock.ts';
 import type { ControlFile } from '../control/contracts.ts';
 import { GIVEN, SESSION, SESSION_WORDS, SESSIONS, WAITS_FUTEX, WAITS_NOT, WAITS_PIPE } from '../control/layout.ts';
-import { futexWait } from '../native/libc.ts';
+import { ERRNO, errno, futexWait } from '../native/libc.ts';
 import { timespecOf } from '../native/scratch.ts';
 
 /** What the front end answered to a request. */
@@ -17,6 +17,8 @@ export interface Answer {
 const ANSWER_GRACE_MILLIS = 250;
 /** How often a waiter looks by itself: a wake-up may be lost, and memory may come in another way. */
 const LOOK_MILLIS = 20;
+/** A word that one can only wait on. */
+const NOBODY_WAKES = new Int32Array(new SharedArrayBuffer(4));
 /** Stands for the answer to a request that was withdrawn. */
 const ANOTHER_WAY: Answer = { status: GIVEN.ok, decideMicros: 0, releaseMicros: 0 };
 
@@ -57,7 +59,9 @@ export class RequestSlot {
     const at = this.#at + SESSION.responseSeq;
     let seen = Atomics.load(this.#words, at);
     while (seen !== seq && monotonicMicros() < giveUp) {
-      futexWait(this.#address + at * 4, seen, timespecOf(LOOK_MILLIS));
+      const slept = futexWait(this.#address + at * 4, seen, timespecOf(LOOK_MILLIS));
+      // Granted pages are no memory that a futex can be in.
+      if (slept !== 0 && errno() === ERRNO.EFAULT) Atomics.wait(NOBODY_WAKES, 0, 0, 1);
       seen = Atomics.load(this.#words, at);
       if (seen !== seq && chunks > 0 && enough()) return this.#withdraw();
     }

@@ -115,6 +115,17 @@ export interface SessionWelcome {
   readonly owners: string;
   readonly arenaId: number;
   readonly pairId: number;
+  /** Under Xen, where there are no files: the control file lies on pages that the agent grants to dom0. */
+  readonly granted?: GrantedControl;
+}
+
+/** By these a process of the same user gets at the agent's granted pages (pidfd_getfd(2)), and maps them. */
+export interface GrantedControl {
+  readonly pid: number;
+  readonly fd: number;
+  /** Where they start in the device. */
+  readonly index: number;
+  readonly byteLength: number;
 }
 
 /** Splits a stream of bytes into lines; a line longer than `limit` ends the stream with an error. */

@@ -200,6 +200,10 @@ export class SessionServer {
       return visitor.ready ? { ok: true, ready: true } : { ok: false, error: 'the session’s lock is not held' };
     }
     if (!visitor.ready) return { ok: false, error: 'lock the session’s byte and say ready first' };
+    if (call.op === 'borrow' && this.#options.welcome.granted) {
+      const error = 'memory of dom0 is lent to applications that map it themselves, not over the socket';
+      return { ok: false, error, remedy: 'use the library: connect() of the package memtide' };
+    }
     if (call.op === 'borrow') return this.#leases.borrow(session, call, (notice) => connection.say(notice));
     if (call.op === 'release') return this.#leases.release(session, call.lease);
     this.#leases.releaseAll(session);

@@ -184,3 +184,12 @@ export const SCHED_RESET_ON_FORK = 0x4000_0000;
 export const M_MMAP_THRESHOLD = -3;
 export const M_TRIM_THRESHOLD = -1;
 export const M_TOP_PAD = -2;
+
+// The same on every architecture since Linux 5.3 and 5.6.
+const SYS_PIDFD_OPEN = 434;
+const SYS_PIDFD_GETFD = 438;
+
+/** @returns a descriptor of the process, or -1. */
+export const pidfdOpen = (pid: number): number => syscall6(SYS_PIDFD_OPEN, pid, 0, 0, 0, 0, 0);
+/** A descriptor of another process, of the same user and open to its debugging, as one's own. @returns it, or -1. */
+export const pidfdGetfd = (pidfd: number, fd: number): number => syscall6(SYS_PIDFD_GETFD, pidfd, fd, 0, 0, 0, 0);

@@ -28,14 +28,20 @@ export interface Mapping {
 /** V8 aborts the process on a view of 5 GiB and takes one of 3 GiB (measured, Node 20). */
 export const MAX_VIEW_BYTES = 3 * 1024 ** 3;
 
-/** Maps `length` bytes of an open file or device, shared. @param options.offset in bytes, from where; 0 when left out. */
-export function mapShared(
-  fd: number,
-  length: number,
-  { populate = false, offset = 0, what }: { populate?: boolean; offset?: number; what: string },
-): Mapping {
-  const flags = MAP_SHARED | (populate ? MAP_POPULATE : 0);
-  return { address: checked(mmap(0, length, PROT_READ_WRITE, flags, fd, offset), what, length), byteLength: length };
+export interface SharedOptions {
+  readonly populate?: boolean;
+  /** In bytes, from where; 0 when left out. */
+  readonly offset?: number;
+  /** Over these addresses, whatever is mapped there; anywhere when left out. */
+  readonly at?: number;
+  readonly what: string;
+}
+
+/** Maps `length` bytes of an open file or device, shared. */
+export function mapShared(fd: number, length: number, options: SharedOptions): Mapping {
+  const { populate = false, offset = 0, at = 0, what } = options;
+  const flags = MAP_SHARED | (populate ? MAP_POPULATE : 0) | (at === 0 ? 0 : MAP_FIXED);
+  return { address: checked(mmap(at, length, PROT_READ_WRITE, flags, fd, offset), what, length), byteLength: length };
 }
 
 /** Ends a mapping under views that live on: they see zeroes of this process's own from here on. */

@@ -1,3 +1,4 @@
+import type { Geometry } from '../control/layout.ts';
 import { errorMessage } from '../errors.ts';
 import {
   type BackendAction,
@@ -39,6 +40,8 @@ export interface BackendDiscoveryOptions {
   /** See `newBackend`; the same for all guests. */
   readonly incarnation: number;
   readonly handlers: BackendHandlers;
+  /** Told to the guest, whose control file has to fit. */
+  readonly arena?: Geometry;
   readonly turns?: TurnOptions;
 }
 
@@ -49,11 +52,21 @@ export class BackendDiscovery {
   readonly #handlers: BackendHandlers;
   readonly #own: PublishedNode;
   readonly #turns: Turns;
+  readonly #arena: Geometry | undefined;
   #state: BackendState;
   #watch: Watch | undefined;
   #deaths: BackendEvent[] = [];
 
-  constructor({ store, frontendDomid, backendDomid = 0, incarnation, handlers, turns }: BackendDiscoveryOptions) {
+  constructor({
+    store,
+    frontendDomid,
+    backendDomid = 0,
+    incarnation,
+    handlers,
+    arena,
+    turns,
+  }: BackendDiscoveryOptions) {
+    this.#arena = arena;
     this.#store = store;
     this.#peerPath = frontendPath(frontendDomid);
     this.#handlers = handlers;
@@ -114,7 +127,9 @@ export class BackendDiscovery {
   }
 
   #publish(): Promise<void> {
-    return this.#own.publish(backendFields(backendNode(this.#state)));
+    return this.#own.publish(
+      backendFields({ ...backendNode(this.#state), ...(this.#arena && { arena: this.#arena }) }),
+    );
   }
 
   async #step(event: BackendEvent): Promise<void> {

@@ -9,13 +9,16 @@
  *       incarnation          7120   of this offer         incarnation           66
  *       backend-incarnation  66     whom it is made to    frontend-incarnation  7120  whose offer is taken
  *       grant-refs           8-23   of the control file   refusal               why an offer is not taken
- *       event-channel        12     of the doorbell
+ *       event-channel        12     of the doorbell         arena                32 21 16  chunks, and log2 of chunk and block
  *
  * Not below `device/` and `backend/`: those belong to the kernels' xenbus drivers, which take what appears there for a
  * device of theirs. `data/` is the guest's to write (tools/libs/light/libxl_create.c).
  *
  * The guest may write anything. Every field is bounded before it is used.
  */
+import { BLOCK_SHIFT, type Geometry, MAX_CHUNKS } from '../control/layout.ts';
+
+/** Of what is told by these nodes, and of what lies on the granted pages. */
 export const PROTOCOL = 1;
 
 /** Xen, public/io/xenbus.h. */
@@ -52,6 +55,8 @@ export interface BackendNode {
   /** 0 for none. */
   readonly frontendIncarnation: number;
   readonly refusal?: string;
+  /** Of the arena that it lends from, and so of the control file that is to be offered. */
+  readonly arena?: Geometry;
 }
 
 /** What was found at the other side's node. */
@@ -75,7 +80,7 @@ export const FRONTEND_FIELDS = [
   'grant-refs',
   'event-channel',
 ] as const;
-export const BACKEND_FIELDS = ['state', 'protocol', 'incarnation', 'frontend-incarnation', 'refusal'] as const;
+export const BACKEND_FIELDS = ['state', 'protocol', 'incarnation', 'frontend-incarnation', 'refusal', 'arena'] as const;
 
 /** gntalloc's default limit; a control file of that many pages carries an arena of 100 GiB. */
 export const MAX_GRANT_REFS = 1024;
@@ -96,13 +101,14 @@ export function frontendFields({ state, incarnation, backendIncarnation, offer }
   };
 }
 
-export function backendFields({ state, incarnation, frontendIncarnation, refusal }: BackendNode): Fields {
+export function backendFields({ state, incarnation, frontendIncarnation, refusal, arena }: BackendNode): Fields {
   return {
     state: String(XENBUS_STATE[state]),
     protocol: String(PROTOCOL),
     incarnation: String(incarnation),
     'frontend-incarnation': String(frontendIncarnation),
     ...(refusal !== undefined && { refusal: printable(refusal) }),
+    ...(arena && { arena: `${arena.chunkCount} ${arena.chunkShift} ${arena.blockShift}` }),
   };
 }
 
@@ -138,7 +144,16 @@ export function parseBackend(found: FoundFields): Seen<BackendNode> {
     incarnation,
     frontendIncarnation: number(found, 'frontend-incarnation', 0, U32_MAX),
     ...(found.refusal !== undefined && { refusal: printable(found.refusal) }),
+    ...(found.arena !== undefined && { arena: geometry(found.arena) }),
   }));
+}
+
+function geometry(text: string): Geometry {
+  const match = /^([1-9]\d{0,4}) (\d\d) (\d\d)$/.exec(text);
+  const [chunkCount, chunkShift, blockShift] = (match ?? []).slice(1).map(Number) as [number, number, number];
+  const fits = chunkCount <= MAX_CHUNKS && chunkShift >= 18 && chunkShift <= 23 && blockShift === BLOCK_SHIFT;
+  if (!fits) throw new Unusable(`arena is ${quoted(text)}, not the sizes of one`);
+  return { chunkCount, chunkShift, blockShift };
 }
 
 class Unusable extends Error {}

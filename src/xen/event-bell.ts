@@ -53,6 +53,8 @@ export interface HeardPlace extends EventPlace {
 export class EventWaiter implements DoorbellWaiter {
   readonly pending = new Int32Array(BELL_PENDING_WORDS);
   readonly #channels: Channels;
+  /** One element: a number in a field would be allocated anew at each change. */
+  readonly #heard = new Float64Array(1);
   readonly #places: HeardPlace[] = [];
 
   /** @param channels for this waiter alone: whatever becomes pending on them is taken. */
@@ -70,6 +72,11 @@ export class EventWaiter implements DoorbellWaiter {
     const at = this.#places.findIndex((place) => place.port === port);
     if (at >= 0) this.#places.splice(at, 1);
     return at >= 0;
+  }
+
+  /** Rings that were found, since the start: several before one look are one. */
+  get heard(): number {
+    return this.#heard[0] as number;
   }
 
   wait(timeoutMillis: number): boolean {
@@ -111,6 +118,7 @@ export class EventWaiter implements DoorbellWaiter {
       seen |= bits;
     }
     if (seen === 0) return false;
+    this.#heard[0] = this.heard + 1;
     if (source !== undefined) {
       const word = (source >>> 5) & (BELL_PENDING_WORDS - 1);
       this.pending[word] = (this.pending[word] as number) | (1 << (source & 31));

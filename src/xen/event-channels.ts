@@ -26,17 +26,27 @@ const SILO = 'with Xen’s default policy a guest may reach dom0 only (xsm=dummy
 const MOST_PORTS = 512;
 
 export class EventChannels {
-  readonly #fd = openDevice('evtchn');
+  readonly fd: number;
   readonly #page = mapPrivate(4096, { what: 'event channel page' });
-  /** Ports as read; then, at MOST_PORTS, the pollfd; then the port to notify. */
+  /** Ports as read; then, at MOST_PORTS, two structures for poll; then the port to notify. */
   readonly #words = wordsOf(this.#page);
   readonly #pollAddress = this.#page.address + MOST_PORTS * 4;
   readonly #notifyAddress = this.#page.address + (MOST_PORTS + 4) * 4;
   readonly #bound = new Set<number>();
 
-  constructor() {
-    this.#words[MOST_PORTS] = this.#fd;
+  readonly #polled: number;
+
+  /**
+   * @param options.fd of channels that another thread has opened: its ports are bound there already. Opened when left out.
+   * @param options.also another descriptor that ends a wait when it can be read.
+   */
+  constructor({ fd = openDevice('evtchn'), also }: { readonly fd?: number; readonly also?: number } = {}) {
+    this.fd = fd;
+    this.#words[MOST_PORTS] = fd;
     this.#words[MOST_PORTS + 1] = POLLIN;
+    this.#words[MOST_PORTS + 2] = also ?? -1;
+    this.#words[MOST_PORTS + 3] = POLLIN;
+    this.#polled = also === undefined ? 1 : 2;
   }
 
   /** A port that domain `domid` may bind its own to. It is told the number by other means. @returns the port here. */
@@ -65,16 +75,21 @@ export class EventChannels {
     });
   }
 
+  /** Counts a port as bound here that another thread has bound on the same descriptor. */
+  adopt(port: number): void {
+    this.#bound.add(port);
+  }
+
   unbind(port: number): void {
     scratchWords[0] = port;
-    call({ fd: this.#fd, request: UNBIND, operation: 'unbind an event channel', object: `port ${port}` });
+    call({ fd: this.fd, request: UNBIND, operation: 'unbind an event channel', object: `port ${port}` });
     this.#bound.delete(port);
   }
 
   /** Makes the other side's port pending. Allocates nothing. @throws MemtideError when the port is not bound here. */
   notify(port: number): void {
     this.#words[MOST_PORTS + 4] = port;
-    if (ioctl(this.#fd, NOTIFY, this.#notifyAddress) === 0) return;
+    if (ioctl(this.fd, NOTIFY, this.#notifyAddress) === 0) return;
     throw new MemtideError({ operation: 'notify an event channel', object: `port ${port}`, actual: errnoName() });
   }
 
@@ -84,8 +99,8 @@ export class EventChannels {
    * @returns how many ports are pending: the first so many of `ports`. Each stays masked until `unmask`.
    */
   wait(timeoutMillis: number): number {
-    if (timeoutMillis > 0 && poll(this.#pollAddress, 1, timeoutMillis) <= 0) return 0;
-    const count = read(this.#fd, this.#page.address, MOST_PORTS * 4);
+    if (timeoutMillis > 0 && poll(this.#pollAddress, this.#polled, timeoutMillis) <= 0) return 0;
+    const count = read(this.fd, this.#page.address, MOST_PORTS * 4);
     if (count >= 0) return count / 4;
     const code = errno();
     if (code === ERRNO.EAGAIN || code === ERRNO.EINTR) return 0;
@@ -95,7 +110,7 @@ export class EventChannels {
 
   /** Readable while a port is pending. */
   get descriptor(): number {
-    return this.#fd;
+    return this.fd;
   }
 
   /** The ports of the last `wait`. */
@@ -105,14 +120,14 @@ export class EventChannels {
 
   /** Lets the first `count` of `ports` become pending again: before whoever waits looks at what they speak of. */
   unmask(count: number): void {
-    if (count > 0 && write(this.#fd, this.#page.address, count * 4) !== count * 4) {
+    if (count > 0 && write(this.fd, this.#page.address, count * 4) !== count * 4) {
       throw new MemtideError({ operation: 'unmask event channels', actual: errnoName() });
     }
   }
 
   /** Unbinds every port. */
   close(): void {
-    fs.closeSync(this.#fd);
+    fs.closeSync(this.fd);
   }
 
   /**
@@ -120,14 +135,14 @@ export class EventChannels {
    * pending: those that are masked come free with the next `unmask`.
    */
   #overflow(): number {
-    call({ fd: this.#fd, request: RESET, operation: 'empty the ring of event channels', object: '/dev/xen/evtchn' });
+    call({ fd: this.fd, request: RESET, operation: 'empty the ring of event channels', object: '/dev/xen/evtchn' });
     let count = 0;
     for (const port of this.#bound) if (count < MOST_PORTS) this.#words[count++] = port;
     return count;
   }
 
   #bind(request: number, operation: string, object: string, remedies: Readonly<Record<string, string>>): number {
-    const port = call({ fd: this.#fd, request, operation, object, remedies });
+    const port = call({ fd: this.fd, request, operation, object, remedies });
     this.#bound.add(port);
     return port;
   }

@@ -1,3 +1,4 @@
+import type { Geometry } from '../control/layout.ts';
 import { MemtideError } from '../errors.ts';
 import {
   type FrontendAction,
@@ -24,8 +25,11 @@ import { type TurnOptions, Turns } from './turns.ts';
 import type { Watch, Xenstore } from './xenstore/xenstore.ts';
 
 export interface FrontendHandlers {
-  /** Makes the grants and the channel of an offer. If it rejects, it is called again after a while. */
-  prepare(incarnation: number): Promise<Offer>;
+  /**
+   * Makes the grants and the channel of an offer. If it rejects, it is called again after a while.
+   * @param arena as the back end has told it.
+   */
+  prepare(incarnation: number, arena: Geometry | undefined): Promise<Offer>;
   connected(incarnation: number): void;
   /** The offer is over: end its grants, close its channel. */
   withdraw(incarnation: number, reason: string): void | Promise<void>;
@@ -60,6 +64,7 @@ export class FrontendDiscovery {
   #watch: Watch | undefined;
   #isClosing = false;
   #closed: () => void = () => {};
+  #arena: Geometry | undefined;
 
   constructor({ store, domid, backendDomid = 0, incarnation, handlers, turns }: FrontendDiscoveryOptions) {
     this.#store = store;
@@ -110,7 +115,7 @@ export class FrontendDiscovery {
     if (this.#state.phase !== 'preparing') return;
     // Only now: the back end must see that the last offer is over before there is another.
     const { incarnation } = this.#state;
-    const offer = await this.#handlers.prepare(incarnation);
+    const offer = await this.#handlers.prepare(incarnation, this.#arena);
     const problem = offerProblem(offer);
     if (problem !== undefined) {
       await this.#handlers.withdraw(incarnation, problem);
@@ -127,7 +132,11 @@ export class FrontendDiscovery {
 
   async #look(): Promise<Seen<BackendNode>> {
     const found = await readFields(this.#store, this.#peerPath, BACKEND_FIELDS);
-    return found ? parseBackend(found) : { kind: 'unusable', reason: 'it changes too fast to be read' };
+    const seen: Seen<BackendNode> = found
+      ? parseBackend(found)
+      : { kind: 'unusable', reason: 'it changes too fast to be read' };
+    if (seen.kind === 'node') this.#arena = seen.node.arena;
+    return seen;
   }
 
   #publish(): Promise<void> {

@@ -13,18 +13,20 @@ import { type GrantedPages, grantPages } from './grant-pages.ts';
 import { type MappedGrants, mapGrants } from './map-grants.ts';
 import { XEN_PAGE_BYTES } from './page-size.ts';
 
-/** The guest's side. @param geometry as the back end has told it. */
+/** The guest's side. @param geometry as the back end has told it. @param extraBytes whole pages behind the control file. */
 export function grantControlFile(
   domid: number,
   geometry: Geometry,
+  extraBytes = 0,
 ): { readonly file: ControlFile; readonly pages: GrantedPages } {
-  const pages = grantPages(domid, controlBytes(geometry) / XEN_PAGE_BYTES);
+  const pages = grantPages(domid, (controlBytes(geometry) + extraBytes) / XEN_PAGE_BYTES);
   return { file: new MappedControlFile(pages), pages };
 }
 
 /**
  * dom0's side: maps the guest's pages, clears them, whatever is in them, and writes who they belong to.
  * @param domainId the back end's number of the domain, not Xen's.
+ * @param extraBytes whole pages behind the control file; they stay as they are.
  * @throws MemtideError when there are too few pages for the geometry, or they cannot be mapped.
  */
 export function mapControlFile(
@@ -33,8 +35,9 @@ export function mapControlFile(
   geometry: Geometry,
   domainId: number,
   arenaId: number,
+  extraBytes = 0,
 ): { readonly file: ControlFile; readonly pages: MappedGrants } {
-  const bytes = controlBytes(geometry);
+  const bytes = controlBytes(geometry) + extraBytes;
   if (references.length * XEN_PAGE_BYTES !== bytes) {
     throw new MemtideError({
       operation: 'map the control file of a guest',
@@ -45,7 +48,7 @@ export function mapControlFile(
     });
   }
   const pages = mapGrants(domid, references);
-  memset(pages.address, 0, bytes);
+  memset(pages.address, 0, controlBytes(geometry));
   const file = new MappedControlFile(pages);
   writeIdentity(file.words, geometry, domainId, arenaId);
   return { file, pages };

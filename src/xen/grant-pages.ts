@@ -20,6 +20,9 @@ const HEADER_WORDS = 4;
 const LIMIT = '/sys/module/xen_gntalloc/parameters/limit';
 
 export interface GrantedPages extends Mapping {
+  /** By these two another process of this domain maps the same pages: the device's descriptor, and where they start in it. */
+  readonly fd: number;
+  readonly index: number;
   /** One a page, in order: what the other side maps by. */
   readonly references: readonly number[];
   /** Notice for the other side when this one ends. */
@@ -28,14 +31,24 @@ export interface GrantedPages extends Mapping {
   close(): void;
 }
 
-/** @param domid whom they are granted to, for reading and writing. @throws MemtideError where a limit is reached. */
-export function grantPages(domid: number, count: number): GrantedPages {
+/**
+ * @param domid whom they are granted to, for reading and writing.
+ * @param at where they are to be mapped; anywhere when left out.
+ * @throws MemtideError where a limit is reached.
+ */
+export function grantPages(domid: number, count: number, at?: number): GrantedPages {
   const fd = openDevice('gntalloc');
   try {
     const { index, references } = allocate(fd, domid, count);
-    const mapping = mapShared(fd, count * XEN_PAGE_BYTES, { what: 'granted pages', offset: index });
+    const mapping = mapShared(fd, count * XEN_PAGE_BYTES, {
+      what: 'granted pages',
+      offset: index,
+      ...(at !== undefined && { at }),
+    });
     return {
       ...mapping,
+      fd,
+      index,
       references,
       notify: (notice) => setUnmapNotice(fd, index, notice),
       close: () => {

@@ -27,14 +27,15 @@ export interface MappedGrants extends Mapping {
 
 /**
  * @param references as the other domain told them: one a page, in order, at least one.
+ * @param at where they are to be mapped; anywhere when left out.
  * @throws MemtideError when the domain has not granted one of them to this one.
  */
-export function mapGrants(domid: number, references: readonly number[]): MappedGrants {
+export function mapGrants(domid: number, references: ArrayLike<number>, at?: number): MappedGrants {
   const fd = openDevice('gntdev');
   const count = references.length;
   try {
     const index = reserve(fd, domid, references);
-    const mapping = mapOrExplain(fd, domid, references, index);
+    const mapping = mapOrExplain(fd, domid, references, index, at);
     return {
       ...mapping,
       notify: (notice) => setUnmapNotice(fd, index, notice),
@@ -53,32 +54,39 @@ export function mapGrants(domid: number, references: readonly number[]): MappedG
   }
 }
 
-function reserve(fd: number, domid: number, references: readonly number[]): number {
-  const page = mapPrivate((HEADER_WORDS + references.length * 2) * 4, { what: 'grant references' });
+function reserve(fd: number, domid: number, references: ArrayLike<number>): number {
+  const structure = mapPrivate((HEADER_WORDS + references.length * 2) * 4, { what: 'grant references' });
   try {
-    const words = wordsOf(page);
+    const words = wordsOf(structure);
     words[0] = references.length;
-    for (const [at, reference] of references.entries()) {
-      words[HEADER_WORDS + at * 2] = domid;
-      words[HEADER_WORDS + at * 2 + 1] = reference;
+    for (let page = 0; page < references.length; page++) {
+      words[HEADER_WORDS + page * 2] = domid;
+      words[HEADER_WORDS + page * 2 + 1] = references[page] as number;
     }
     call({
       fd,
       request: MAP_GRANT_REF,
       operation: 'map pages of another domain',
       object: `${references.length} pages of domain ${domid}`,
-      address: page.address,
+      address: structure.address,
       remedies: { EINVAL: 'name at least one page, and not more than gntdev’s limit' },
     });
     return readLong(words, 2);
   } finally {
-    unmapPrivate(page);
+    unmapPrivate(structure);
   }
 }
 
-function mapOrExplain(fd: number, domid: number, references: readonly number[], index: number): Mapping {
+function mapOrExplain(
+  fd: number,
+  domid: number,
+  references: ArrayLike<number>,
+  offset: number,
+  at: number | undefined,
+): Mapping {
+  const options = { what: 'pages of another domain', offset, ...(at !== undefined && { at }) };
   try {
-    return mapShared(fd, references.length * XEN_PAGE_BYTES, { what: 'pages of another domain', offset: index });
+    return mapShared(fd, references.length * XEN_PAGE_BYTES, options);
   } catch (cause) {
     throw new MemtideError({
       operation: 'map pages of another domain',

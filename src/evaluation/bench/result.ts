@@ -42,7 +42,7 @@ export const environment = z.object({
 const stages = z.object({ notify: figure, decide: figure, release: figure, populate: figure, touch: figure });
 
 /** One case at one size and cache state. */
-const row = z.object({
+export const row = z.object({
   case: z.string(),
   /** Absent where it has no meaning. */
   cache: cache.optional(),

@@ -108,4 +108,14 @@ describe('the back end’s node', () => {
     const refusal = 'no? memory';
     assert.deepEqual(parseBackend(backendFields(node)), { kind: 'node', node: { ...node, refusal } });
   });
+
+  it('tells the sizes of the arena that it lends, and sizes that none can have are refused', () => {
+    const arena = { chunkCount: 24, chunkShift: 21, blockShift: 16 };
+    const node = { state: 'initWait' as const, incarnation: 6, frontendIncarnation: 0, arena };
+    const fields = backendFields(node);
+    assert.deepEqual(parseBackend(fields), { kind: 'node', node });
+    for (const wrong of ['0 21 16', '24 30 16', '24 21 12', '99999 21 16', '24 21', '24 21 16 9', '-1 21 16', '']) {
+      assert.equal(parseBackend({ ...fields, arena: wrong }).kind, 'unusable', wrong);
+    }
+  });
 });

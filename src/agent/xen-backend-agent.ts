@@ -1,0 +1,59 @@
+import type { Config } from '../config/schema.ts';
+import { GrantLender } from '../coordination/grant-lender.ts';
+import { MIB } from '../units.ts';
+import { openXenstore } from '../xen/xenstore/open.ts';
+import { Xenstore } from '../xen/xenstore/xenstore.ts';
+import { BackendAgent } from './backend-agent.ts';
+import type { Log } from './log.ts';
+import { logRefusals, schedulingOf } from './settings.ts';
+
+/** The agent of dom0 under Xen: the back end of its own programs, and the lender of memory to those of the guests. */
+export class XenBackendAgent {
+  readonly #config: Config;
+  readonly #runDir: string;
+  readonly #log: Log;
+  readonly #backend: BackendAgent;
+  #store: Xenstore | undefined;
+  #lender: GrantLender | undefined;
+
+  constructor(options: ConstructorParameters<typeof BackendAgent>[0]) {
+    this.#config = options.config;
+    this.#runDir = options.runDir;
+    this.#log = options.log;
+    this.#backend = new BackendAgent({ ...options, moreStatus: () => ({ lent: this.#lender?.status() }) });
+  }
+
+  async start(): Promise<void> {
+    await this.#backend.start();
+    const { arena, domains, mode, policy, xen } = this.#config;
+    this.#store = new Xenstore({
+      open: () => openXenstore(),
+      events: {
+        lost: (error) => this.#log.warn({ error: error.message }, 'xenstore is away; what is lent stays so'),
+        restored: () => this.#log.info('xenstore is there again'),
+      },
+    });
+    await this.#store.start();
+    this.#lender = new GrantLender({
+      store: this.#store,
+      runDir: this.#runDir,
+      arenaBytes: xen.arena_mib * MIB,
+      chunkBytes: arena.chunk_kib * 1024,
+      guests: domains.map(({ name, ceiling_mib }) => ({ name, ceilingBytes: ceiling_mib * MIB })),
+      scheduling: schedulingOf(this.#config),
+      mode,
+      stuckBackoffMillis: policy.stuck_backoff_s * 1000,
+      onGuest: (guest, connected, reason) =>
+        this.#log.info({ guest, reason }, connected ? 'memory is lent to a guest' : 'a guest is lent to no more'),
+      onProblem: (problem) => this.#log.warn(problem),
+    });
+    await this.#lender.start();
+    logRefusals(this.#lender.constructs, this.#log);
+  }
+
+  async stop(): Promise<void> {
+    await this.#lender?.stop();
+    await this.#store?.close();
+    await this.#backend.stop();
+  }
+}

@@ -1,0 +1,282 @@
+/**
+ * Lends memory of dom0 to the applications of guests under Xen. dom0 owns all of it, since guests share with dom0 only; a
+ * part is granted to each guest and mapped there ahead of need, and what nobody uses goes from guest to guest in the
+ * background. A lease from what is granted concerns nobody but the guest. See src/decisions/0024.
+ */
+import path from 'node:path';
+import { FifoRinger } from '../control/fifo-bell.ts';
+import { BLOCK_SHIFT, type Geometry, STATE } from '../control/layout.ts';
+import { errorMessage, MemtideError } from '../errors.ts';
+import { shareLent } from '../policy/lent-shares.ts';
+import type { Mode } from '../records.ts';
+import { formatBytes } from '../units.ts';
+import { BackendDiscovery } from '../xen/backend-discovery.ts';
+import type { Offer } from '../xen/discovery-nodes.ts';
+import { GuestWatch, XenDomains } from '../xen/domains.ts';
+import { grantLimit, setGrantLimit } from '../xen/grant-limit.ts';
+import { XEN_PAGE_BYTES } from '../xen/page-size.ts';
+import type { Xenstore } from '../xen/xenstore/xenstore.ts';
+import { makeFifo } from './fifo-file.ts';
+import { LentGuest } from './lent-guest.ts';
+import type { ConstructReport, PlaneScheduling } from './plane-constructs.ts';
+import { PLANE_FIGURES, PlaneThread } from './plane-thread.ts';
+import { ensurePrivateDirectory } from './run-files.ts';
+import { SOURCE_MAIN } from './sources.ts';
+
+const TICK_MILLIS = 250;
+/** Chunks granted in one tick: a chunk of 2 MiB takes some milliseconds, and this thread has other work. */
+const GRANTS_A_TICK = 4;
+/** After so long without success, what guests have not let go of counts as stuck. */
+const STUCK_MILLIS = 5000;
+
+export interface GrantLenderOptions {
+  readonly store: Xenstore;
+  readonly runDir: string;
+  readonly arenaBytes: number;
+  readonly chunkBytes: number;
+  /** The guests that are lent to, by the names that the toolstack knows, and the most that each may have. */
+  readonly guests: ReadonlyArray<{ readonly name: string; readonly ceilingBytes: number }>;
+  readonly scheduling: PlaneScheduling;
+  readonly mode: Mode;
+  readonly stuckBackoffMillis: number;
+  /** A guest's agent has been let in, or is there no more, and why. */
+  readonly onGuest: (name: string, connected: boolean, reason?: string) => void;
+  readonly onProblem: (problem: string) => void;
+}
+
+export class GrantLender {
+  readonly #options: GrantLenderOptions;
+  readonly #geometry: Geometry;
+  /** One life of this lender, for guests to tell it from the next. */
+  readonly #incarnation = 1 + Math.floor(Math.random() * (2 ** 31 - 1));
+  readonly #discoveries = new Map<number, BackendDiscovery>();
+  readonly #guests = new Map<string, LentGuest>();
+  readonly #replies = new Map<number, (problem: string | undefined) => void>();
+  readonly #counts = new Int32Array(16);
+  readonly #domains: XenDomains;
+  readonly #watch: GuestWatch;
+  #plane!: PlaneThread;
+  #timer: NodeJS.Timeout | undefined;
+  #limitBefore: number | undefined;
+  readonly #total: number;
+  /** Chunks whose grants have ended, and that are not known to be free. */
+  #owed = 0;
+  /** Since when the kernel has granted nothing that was wanted. */
+  #refusedSince: number | undefined;
+  #told = false;
+
+  constructor(options: GrantLenderOptions) {
+    const { arenaBytes, chunkBytes, store } = options;
+    this.#options = options;
+    this.#total = Math.floor(arenaBytes / chunkBytes);
+    this.#geometry = { chunkCount: this.#total, chunkShift: Math.log2(chunkBytes), blockShift: BLOCK_SHIFT };
+    this.#domains = new XenDomains(store);
+    this.#watch = new GuestWatch(store, {
+      appeared: (domid) => this.#appeared(domid),
+      gone: (domid) => this.#gone(domid),
+      problem: (error) => options.onProblem(errorMessage(error)),
+    });
+  }
+
+  /** @throws MemtideError where the limit of granted pages cannot be set, or xenstored refuses the watch. */
+  async start(): Promise<void> {
+    const { runDir, scheduling, mode, stuckBackoffMillis, chunkBytes, onProblem } = this.#options;
+    this.#limitBefore = grantLimit();
+    // Exactly: so the kernel's own count tells whether guests have let go of what is to be granted anew.
+    setGrantLimit((this.#total * chunkBytes) / XEN_PAGE_BYTES);
+    ensurePrivateDirectory(runDir);
+    const bell = path.join(runDir, 'lender.bell');
+    makeFifo(bell);
+    const ringer = new FifoRinger(bell);
+    this.#plane = new PlaneThread(
+      {
+        role: 'lender',
+        bell,
+        geometry: this.#geometry,
+        scheduling,
+        split: mode === 'split',
+        stuckBackoffMicros: stuckBackoffMillis * 1000,
+      },
+      () => ringer.ring(SOURCE_MAIN),
+    );
+    await this.#plane.start();
+    this.#plane.onFailure((error) => onProblem(`the fast plane that lends to guests has failed: ${error.message}`));
+    this.#plane.onGuest((message) => {
+      if ('died' in message) this.#died(message.died);
+      else this.#replies.get(message.guest)?.(message.problem);
+    });
+    this.#timer = setInterval(() => this.#tick(), TICK_MILLIS);
+    await this.#watch.start();
+  }
+
+  async stop(): Promise<void> {
+    clearInterval(this.#timer);
+    await this.#watch.stop();
+    for (const discovery of this.#discoveries.values()) await discovery.close();
+    await this.#plane?.stop();
+    if (this.#limitBefore !== undefined) setGrantLimit(this.#limitBefore);
+  }
+
+  /** The fast plane's scheduler constructs, as found in force. */
+  get constructs(): readonly ConstructReport[] {
+    return this.#plane.constructs;
+  }
+
+  status(): Record<string, unknown> {
+    const bytes = (chunks: number): number => chunks * this.#options.chunkBytes;
+    return {
+      arena_bytes: bytes(this.#total),
+      owed_bytes: bytes(this.#owed),
+      stuck_bytes: bytes(this.#stuckChunks),
+      guests: [...this.#guests.values()].map((guest) => {
+        guest.ledger.countAll(this.#counts);
+        const of = (state: number): number => bytes(this.#counts[state] as number);
+        return {
+          name: guest.name,
+          domid: guest.domid,
+          granted_bytes: bytes(guest.part.chunks),
+          offered_bytes: of(STATE.offered),
+          reserve_bytes: of(STATE.reserved) + of(STATE.scrubbing) + of(STATE.dirty),
+          leased_bytes: of(STATE.leased) + of(STATE.leasedRevocable) + of(STATE.split) + of(STATE.splitting),
+          violations: this.#plane.violationsOf(guest.id),
+        };
+      }),
+      fast_plane: this.#plane.constructs,
+      figures: Object.fromEntries(PLANE_FIGURES.map((name) => [name, this.#plane.figure(name)])),
+    };
+  }
+
+  get #stuckChunks(): number {
+    return this.#isRefused ? this.#owed : 0;
+  }
+
+  get #isRefused(): boolean {
+    return this.#refusedSince !== undefined && performance.now() - this.#refusedSince > STUCK_MILLIS;
+  }
+
+  async #appeared(domid: number): Promise<void> {
+    const name = await this.#domains.name(domid);
+    const id = this.#options.guests.findIndex((guest) => guest.name === name);
+    if (name === undefined || id < 0) return;
+    const discovery = new BackendDiscovery({
+      store: this.#options.store,
+      frontendDomid: domid,
+      incarnation: this.#incarnation,
+      arena: this.#geometry,
+      handlers: {
+        connect: (frontend, offer) => this.#connect({ id, name, domid, frontend, offer }),
+        connected: () => this.#options.onGuest(name, true),
+        disconnect: (frontend, reason) => this.#disconnect(name, frontend, reason),
+        problem: (error) => this.#options.onProblem(`guest ${name}: ${errorMessage(error)}`),
+      },
+    });
+    this.#discoveries.set(domid, discovery);
+    await discovery.start();
+  }
+
+  /** Xen has taken all its mappings away: what it had not let go of is free now. */
+  async #gone(domid: number): Promise<void> {
+    const discovery = this.#discoveries.get(domid);
+    this.#discoveries.delete(domid);
+    await discovery?.close({ gone: true });
+  }
+
+  async #connect(who: { id: number; name: string; domid: number; frontend: number; offer: Offer }): Promise<void> {
+    const guest = new LentGuest({ ...who, geometry: this.#geometry });
+    const problem = await this.#tell(guest.command);
+    if (problem === undefined) {
+      this.#guests.set(guest.name, guest);
+      return;
+    }
+    guest.close();
+    throw new MemtideError({ operation: 'lend to a guest', object: guest.name, actual: problem });
+  }
+
+  async #disconnect(name: string, frontend: number, reason: string): Promise<void> {
+    const guest = this.#guests.get(name);
+    if (guest?.frontend !== frontend) return;
+    this.#guests.delete(name);
+    await this.#tell({ kind: 'guest-gone', id: guest.id });
+    this.#owes(guest.close());
+    this.#options.onGuest(name, false, reason);
+  }
+
+  /** Says something of a guest to the fast plane. @returns what went wrong. */
+  #tell(
+    command: LentGuest['command'] | { readonly kind: 'guest-gone'; readonly id: number },
+  ): Promise<string | undefined> {
+    return new Promise((resolve) => {
+      this.#replies.set(command.id, resolve);
+      this.#plane.send(command);
+    });
+  }
+
+  #died(id: number): void {
+    const guest = [...this.#guests.values()].find((each) => each.id === id);
+    if (guest) this.#discoveries.get(guest.domid)?.died(guest.frontend, 'its agent has ended');
+  }
+
+  #owes(chunks: number): void {
+    this.#owed += chunks;
+  }
+
+  /** Moves what nobody uses towards equal shares, a little at a time. */
+  #tick(): void {
+    if (!this.#plane.isSettled) return; // the books are about to change
+    const guests = [...this.#guests.values()];
+    for (const guest of guests) this.#owes(guest.part.takeBack());
+    const lent = guests.map((guest) => ({
+      granted: guest.part.chunks,
+      held: this.#held(guest),
+      ceiling: this.#ceiling(guest),
+    }));
+    const steps = shareLent(this.#total, this.#owed, lent, GRANTS_A_TICK);
+    for (const [at, guest] of guests.entries()) {
+      const { withdraw, grant } = steps[at]!;
+      const { granted, held } = lent[at]!;
+      // Offers are the plane's to withdraw; only then can dom0 have the memory.
+      const offerChunks = this.#options.mode === 'split' ? 0 : Math.max(0, granted - withdraw - held);
+      if (offerChunks !== guest.limits.offerChunks) {
+        guest.limits = { ...guest.limits, offerChunks };
+        this.#plane.send({ kind: 'limits', id: guest.id, limits: guest.limits });
+      }
+      const count = Math.min(withdraw, guest.freeChunks);
+      if (count > 0) this.#plane.send({ kind: 'withdraw', id: guest.id, count });
+      for (let left = grant; left > 0 && this.#grant(guest); left--);
+    }
+  }
+
+  /** @returns whether there may be more. */
+  #grant(guest: LentGuest): boolean {
+    const granted = [...this.#guests.values()].reduce((sum, { part }) => sum + part.chunks, 0);
+    const neverGranted = this.#total - granted - this.#owed;
+    const result = guest.part.grant();
+    if (result.ok) {
+      this.#refusedSince = undefined;
+      this.#told = false;
+      if (neverGranted <= 0) this.#owed = Math.max(0, this.#owed - 1);
+      this.#plane.send({ kind: 'granted', id: guest.id, chunk: result.chunk });
+      return true;
+    }
+    if (result.why === 'full') return false;
+    this.#refusedSince ??= performance.now();
+    // For a while after a start guests still have what a predecessor granted; after that it is a limit.
+    if (this.#owed === 0 && this.#isRefused && !this.#told) {
+      this.#told = true;
+      const bytes = formatBytes(granted * this.#options.chunkBytes);
+      this.#options.onProblem(`only ${bytes} can be lent now: ${errorMessage(result.error)}`);
+    }
+    return false;
+  }
+
+  #ceiling({ id }: LentGuest): number {
+    return Math.floor(this.#options.guests[id]!.ceilingBytes / this.#options.chunkBytes);
+  }
+
+  #held(guest: LentGuest): number {
+    guest.ledger.countAll(this.#counts);
+    const all = this.#counts.reduce((sum, chunks) => sum + chunks, 0);
+    const idle = (this.#counts[STATE.none] as number) + (this.#counts[STATE.offered] as number);
+    return Math.min(guest.part.chunks, all - idle);
+  }
+}

@@ -1,0 +1,42 @@
+/**
+ * How dom0's arena is divided among guests under Xen, where a chunk that is granted to one guest can be used by no other.
+ * What a guest uses stays with it; what nobody uses is divided equally, ahead of need. Pure.
+ */
+export interface LentTo {
+  /** Chunks granted to the guest. */
+  readonly granted: number;
+  /** Of these, what it holds: leased, or in its reserve. */
+  readonly held: number;
+  /** Most that it may have. */
+  readonly ceiling: number;
+}
+
+export interface LentStep {
+  /** Chunks to ask back, of those that nobody holds. */
+  readonly withdraw: number;
+  /** Chunks to grant. */
+  readonly grant: number;
+}
+
+/** A guest keeps what it has unless it has more than a sixteenth of the arena too much: moving costs both guests a mapping. */
+const SLACK_SHARE = 1 / 16;
+
+/**
+ * @param total chunks of the arena. @param owed withdrawn before, and perhaps still mapped by who had them.
+ * @param mostGrants in one step: each takes a while.
+ */
+export function shareLent(total: number, owed: number, guests: readonly LentTo[], mostGrants: number): LentStep[] {
+  const held = guests.reduce((sum, guest) => sum + guest.held, 0);
+  const each = guests.length === 0 ? 0 : Math.floor(Math.max(0, total - held) / guests.length);
+  const slack = Math.max(1, Math.floor(total * SLACK_SHARE));
+  let left = Math.min(mostGrants, total - guests.reduce((sum, { granted }) => sum + granted, 0));
+  // What is owed may have come free: whoever lacks memory tries.
+  left = Math.max(left, Math.min(owed, mostGrants));
+  return guests.map(({ granted, held: own, ceiling }) => {
+    const target = Math.min(ceiling, own + each);
+    const withdraw = granted > target + slack ? granted - target : 0;
+    const grant = Math.min(left, Math.max(0, target - granted));
+    left -= grant;
+    return { withdraw, grant };
+  });
+}

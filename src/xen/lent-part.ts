@@ -1,0 +1,93 @@
+/**
+ * The part of dom0's arena that is lent to one guest: pages of dom0, granted to that guest and to nobody else, chunk by
+ * chunk. Granting takes memory from dom0 as it is needed, zeroed by the kernel.
+ *
+ * A grant cannot be taken back from a guest that does not let go of it. Its pages stay dom0's and of no use until it does,
+ * or dies: the kernel (gntalloc) counts them against its limit for as long, and grants nothing new in their place.
+ */
+import type { Geometry } from '../control/layout.ts';
+import { OWNER } from '../control/owner-table.ts';
+import { MemtideError } from '../errors.ts';
+import { type Mapping, reserveAddresses } from '../native/mapping.ts';
+import { roundUp } from '../units.ts';
+import type { ChunkGrants } from './chunk-grants.ts';
+import { type GrantedPages, grantPages } from './grant-pages.ts';
+
+export type GrantResult =
+  | { readonly ok: true; readonly chunk: number }
+  /** `no-pages`: the limit of grants is reached, by this or by what guests have not let go of. */
+  | { readonly ok: false; readonly why: 'full' | 'no-pages'; readonly error?: MemtideError };
+
+export class LentPart {
+  /** Addresses for all of the arena; memory is behind what is granted. */
+  readonly arena: Mapping;
+  /** The books of the part, for the fast plane to keep. */
+  readonly owners: SharedArrayBuffer;
+  readonly #domid: number;
+  readonly #grants: ChunkGrants;
+  readonly #owners: Int32Array;
+  readonly #granted: (GrantedPages | undefined)[] = [];
+  readonly #turns: Int32Array;
+
+  constructor(domid: number, { chunkCount, chunkShift }: Geometry, grants: ChunkGrants) {
+    const chunkBytes = 2 ** chunkShift;
+    this.#domid = domid;
+    this.#grants = grants;
+    this.owners = new SharedArrayBuffer(4 * chunkCount);
+    this.#owners = new Int32Array(this.owners);
+    this.#turns = new Int32Array(chunkCount);
+    const reserved = reserveAddresses((chunkCount + 1) * chunkBytes, 'arena lent to a guest');
+    this.arena = { address: roundUp(reserved.address, chunkBytes), byteLength: chunkCount * chunkBytes };
+  }
+
+  /** Chunks that are granted now. */
+  get chunks(): number {
+    return this.#granted.reduce((count, pages) => count + (pages ? 1 : 0), 0);
+  }
+
+  /** Grants one chunk more. The fast plane is to be told of it. @throws MemtideError for another reason than a limit. */
+  grant(): GrantResult {
+    let chunk = 0;
+    while (chunk < this.#turns.length && (this.#granted[chunk] || this.#owners[chunk] !== OWNER.absent)) chunk++;
+    if (chunk === this.#turns.length) return { ok: false, why: 'full' };
+    const { chunkBytes, pagesPerChunk } = this.#grants;
+    try {
+      const pages = grantPages(this.#domid, pagesPerChunk, this.arena.address + chunk * chunkBytes);
+      this.#granted[chunk] = pages;
+      this.#grants.grant(chunk, pages.references, this.#nextTurn(chunk));
+      return { ok: true, chunk };
+    } catch (error) {
+      if (!(error instanceof MemtideError) || !['ENOSPC', 'ENOMEM'].includes(error.detail.actual ?? '')) throw error;
+      return { ok: false, why: 'no-pages', error };
+    }
+  }
+
+  /** Ends the grants of chunks that the fast plane has taken out of the books. @returns how many. */
+  takeBack(): number {
+    return this.#end((chunk) => Atomics.load(this.#owners, chunk) === OWNER.absent);
+  }
+
+  /** Ends all grants, once the fast plane does not use them any more. @returns how many. */
+  close(): number {
+    return this.#end(() => true);
+  }
+
+  #end(which: (chunk: number) => boolean): number {
+    let ended = 0;
+    for (let chunk = 0; chunk < this.#turns.length; chunk++) {
+      const pages = this.#granted[chunk];
+      if (!pages || !which(chunk)) continue;
+      this.#grants.withdraw(chunk, this.#nextTurn(chunk));
+      pages.close();
+      this.#granted[chunk] = undefined;
+      ended++;
+    }
+    return ended;
+  }
+
+  /** Odd for a grant, even for its end. */
+  #nextTurn(chunk: number): number {
+    this.#turns[chunk] = (this.#turns[chunk] as number) + 1;
+    return this.#turns[chunk] as number;
+  }
+}
