@@ -1,7 +1,6 @@
 import os from 'node:os';
 import { systemClock } from '../clock.ts';
 import type { Config } from '../config/schema.ts';
-import { privateFloorMib } from '../config/total.ts';
 import { STATE } from '../control/layout.ts';
 import type { BackendCall, BackendNotice, FrontendWelcome } from '../coordination/agent-protocol.ts';
 import { FrontendService } from '../coordination/frontend-service.ts';
@@ -17,13 +16,14 @@ import { systemTimer } from '../pressure/timer.ts';
 import type { BurstRecord, LocalProbe, PressureSample } from '../records.ts';
 import type { MarkSource, Reporter } from '../telemetry/reporter.ts';
 import { Telemetry } from '../telemetry/telemetry.ts';
-import { type Bytes, bytes, MIB, mebibytes, micros } from '../units.ts';
+import { type Bytes, bytes, MIB, micros } from '../units.ts';
 import { Changes } from './changes.ts';
 import { BACKEND_NAME, TelemetryPort } from './coordination.ts';
+import type { DomainBudget } from './domain-budget.ts';
 import type { CommandedDomain } from './domain-commands.ts';
 import { DomainSource } from './domain-source.ts';
 import type { Log } from './log.ts';
-import { ProgramBudget } from './program-budget.ts';
+import { openBudget } from './open-budget.ts';
 import { ReserveKeeper } from './reserve-keeper.ts';
 import { logRefusals, reserveRule, schedulingOf } from './settings.ts';
 import { type StallWatch, watchStalls } from './stall-watch.ts';
@@ -48,7 +48,7 @@ export class DomainAgent implements CommandedDomain {
   readonly #stopped: () => void;
   readonly #counts = new Int32Array(16);
   #front!: FrontendService;
-  #budget!: ProgramBudget;
+  #budget!: DomainBudget;
   #telemetry: Telemetry | undefined;
   #reporter: Reporter | undefined;
   #sampler: Sampler | undefined;
@@ -83,7 +83,6 @@ export class DomainAgent implements CommandedDomain {
   }
 
   async start(): Promise<void> {
-    const { ceiling_mib, budget_mib } = this.#settings;
     this.#front = new FrontendService({
       runDir: this.#runDir,
       domain: this.#name,
@@ -108,11 +107,10 @@ export class DomainAgent implements CommandedDomain {
       this.#stopped();
     });
     const { welcome } = this.#front;
-    this.#budget = new ProgramBudget({
-      name: this.#name,
-      limit: bytes(welcome.budgetBytes ?? mebibytes(budget_mib)),
-      floor: mebibytes(privateFloorMib(this.#settings)),
-      ceiling: mebibytes(ceiling_mib),
+    this.#budget = await openBudget({
+      config: this.#config,
+      domain: this.#settings,
+      budgetBytes: welcome.budgetBytes,
       log: this.#log,
       tell: (call) => this.#front.tell(call),
     });
@@ -290,7 +288,7 @@ export class DomainAgent implements CommandedDomain {
     this.#nextTickMicros = now + TICK_MICROS;
     this.#ticks++;
     this.#front.look();
-    this.#budget.rebalance();
+    this.#budget.rebalance(this.#sampler?.state?.riseRateBytesPerSecond ?? 0);
     this.#book.tick();
     if (this.#reserve.hasNews) this.#keepReserve();
     const slow = this.#ticks % SLOW_TICKS === 0;
@@ -363,7 +361,9 @@ export class DomainAgent implements CommandedDomain {
       });
       return undefined;
     }
-    if (call.op === 'program') return this.#budget.program(call);
+    // A guest's budget takes a while to open.
+    if (call.op === 'program')
+      return this.#budget?.program(call) ?? { ok: false, error: 'the agent is still starting' };
     if (call.op === 'status') return { ok: true, status: this.#status() };
     return { ok: false, error: `unknown op "${String((call as { op: unknown }).op).slice(0, 40)}"` };
   }

@@ -34,7 +34,7 @@ export class XenBackendAgent {
       },
     });
     await this.#store.start();
-    this.#lender = new GrantLender({
+    const lender = new GrantLender({
       store: this.#store,
       runDir: this.#runDir,
       arenaBytes: xen.arena_mib * MIB,
@@ -47,8 +47,9 @@ export class XenBackendAgent {
         this.#log.info({ guest, reason }, connected ? 'memory is lent to a guest' : 'a guest is lent to no more'),
       onProblem: (problem) => this.#log.warn(problem),
     });
-    await this.#lender.start();
-    logRefusals(this.#lender.constructs, this.#log);
+    await lender.start();
+    this.#lender = lender;
+    logRefusals(lender.constructs, this.#log);
   }
 
   async stop(): Promise<void> {

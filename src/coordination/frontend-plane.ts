@@ -30,6 +30,8 @@ export interface FrontendEffects extends ScrubbedMemory {
   wakeSession(session: number): void;
   /** Rings the back end's bell as this pair. */
   ringBackend(): void;
+  /** Not to ask for new offers before there are too few: where asking wakes another domain, and offers come without it. */
+  readonly asksLate?: boolean;
 }
 
 export const IDLE_WAIT_MILLIS = 250;
@@ -332,6 +334,7 @@ export class FrontendPlane {
     const reserve = this.#counts[STATE.reserved]! + this.#counts[STATE.scrubbing]! + this.#counts[STATE.dirty]!;
     if (reserve * 2 >= target) return;
     const missing = target - reserve - this.#keeper.reserve(target - reserve);
+    if (missing === 0 && this.#effects.asksLate === true) return;
     // Asked once: the answer comes when there is something, however late, and never in vain.
     if (this.#refillAsked) return;
     this.#refillAsked = this.#toBack.push(OP.need, 0, 0, Math.max(1, missing), 0, 0);

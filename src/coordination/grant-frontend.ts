@@ -156,7 +156,6 @@ export class GrantFrontend {
     const identity = readIdentity(file.words, 'granted control file');
     const { domainId: pairId, arenaId, ...geometry } = identity;
     const chunkBytes = 2 ** geometry.chunkShift;
-    await onLending(true);
     makeFifo(files.bell);
     const keep = `${files.bell}.keep`;
     makeFifo(keep);
@@ -201,6 +200,7 @@ export class GrantFrontend {
       ringAs: (session) => ringer.ring(session),
       answer,
     });
+    await onLending(true); // at the last moment: who asks at the socket meanwhile is answered there as before
     await sessions.start();
     this.#lending = { plane, sessions, ledger: new Ledger(file, geometry), chunkBytes };
   }
@@ -210,8 +210,8 @@ export class GrantFrontend {
     this.#lending = undefined;
     if (lending) {
       await lending.sessions.stop();
-      await lending.plane.stop();
       await this.#options.onLending(false, reason);
+      await lending.plane.stop();
     }
     const offered = this.#offered;
     if (offered?.incarnation !== incarnation) return;

@@ -4,6 +4,7 @@
  * background. A lease from what is granted concerns nobody but the guest. See src/decisions/0024.
  */
 import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { FifoRinger } from '../control/fifo-bell.ts';
 import { BLOCK_SHIFT, type Geometry, STATE } from '../control/layout.ts';
 import { errorMessage, MemtideError } from '../errors.ts';
@@ -13,7 +14,9 @@ import { formatBytes } from '../units.ts';
 import { BackendDiscovery } from '../xen/backend-discovery.ts';
 import type { Offer } from '../xen/discovery-nodes.ts';
 import { GuestWatch, XenDomains } from '../xen/domains.ts';
-import { grantLimit, setGrantLimit } from '../xen/grant-limit.ts';
+import { raiseGrantLimits } from '../xen/grant-limits.ts';
+import { GrantTable } from '../xen/grant-table.ts';
+import { OwedMemory, type WithdrawnGrants } from '../xen/owed-memory.ts';
 import { XEN_PAGE_BYTES } from '../xen/page-size.ts';
 import type { Xenstore } from '../xen/xenstore/xenstore.ts';
 import { makeFifo } from './fifo-file.ts';
@@ -24,10 +27,12 @@ import { ensurePrivateDirectory } from './run-files.ts';
 import { SOURCE_MAIN } from './sources.ts';
 
 const TICK_MILLIS = 250;
-/** Chunks granted in one tick: a chunk of 2 MiB takes some milliseconds, and this thread has other work. */
+/** Chunks granted or ended in one tick: one of 2 MiB takes some milliseconds, and this thread has other work. */
 const GRANTS_A_TICK = 4;
-/** After so long without success, what guests have not let go of counts as stuck. */
+/** What a guest has not let go of after so long counts as stuck. */
 const STUCK_MILLIS = 5000;
+/** For how long guests are waited for when this lender ends. */
+const LETTING_GO_MILLIS = 2000;
 
 export interface GrantLenderOptions {
   readonly store: Xenstore;
@@ -57,12 +62,10 @@ export class GrantLender {
   readonly #watch: GuestWatch;
   #plane!: PlaneThread;
   #timer: NodeJS.Timeout | undefined;
-  #limitBefore: number | undefined;
+  #undoLimits: () => void = () => {};
   readonly #total: number;
-  /** Chunks whose grants have ended, and that are not known to be free. */
-  #owed = 0;
-  /** Since when the kernel has granted nothing that was wanted. */
-  #refusedSince: number | undefined;
+  #owed!: OwedMemory;
+  /** That nothing more can be granted has been told. */
   #told = false;
 
   constructor(options: GrantLenderOptions) {
@@ -81,9 +84,9 @@ export class GrantLender {
   /** @throws MemtideError where the limit of granted pages cannot be set, or xenstored refuses the watch. */
   async start(): Promise<void> {
     const { runDir, scheduling, mode, stuckBackoffMillis, chunkBytes, onProblem } = this.#options;
-    this.#limitBefore = grantLimit();
-    // Exactly: so the kernel's own count tells whether guests have let go of what is to be granted anew.
-    setGrantLimit((this.#total * chunkBytes) / XEN_PAGE_BYTES);
+    const table = new GrantTable();
+    this.#owed = new OwedMemory(table);
+    this.#undoLimits = raiseGrantLimits((this.#total * chunkBytes) / XEN_PAGE_BYTES, table);
     ensurePrivateDirectory(runDir);
     const bell = path.join(runDir, 'lender.bell');
     makeFifo(bell);
@@ -114,7 +117,8 @@ export class GrantLender {
     await this.#watch.stop();
     for (const discovery of this.#discoveries.values()) await discovery.close();
     await this.#plane?.stop();
-    if (this.#limitBefore !== undefined) setGrantLimit(this.#limitBefore);
+    await this.#collectOwed();
+    this.#undoLimits();
   }
 
   /** The fast plane's scheduler constructs, as found in force. */
@@ -126,8 +130,8 @@ export class GrantLender {
     const bytes = (chunks: number): number => chunks * this.#options.chunkBytes;
     return {
       arena_bytes: bytes(this.#total),
-      owed_bytes: bytes(this.#owed),
-      stuck_bytes: bytes(this.#stuckChunks),
+      owed_bytes: bytes(this.#owed.count),
+      stuck_bytes: bytes(this.#owed.owedFor(STUCK_MILLIS, performance.now())),
       guests: [...this.#guests.values()].map((guest) => {
         guest.ledger.countAll(this.#counts);
         const of = (state: number): number => bytes(this.#counts[state] as number);
@@ -137,6 +141,8 @@ export class GrantLender {
           granted_bytes: bytes(guest.part.chunks),
           offered_bytes: of(STATE.offered),
           reserve_bytes: of(STATE.reserved) + of(STATE.scrubbing) + of(STATE.dirty),
+          /** Of the reserve, what is still to be zeroed; and what is on its way back. */
+          unscrubbed_bytes: of(STATE.scrubbing) + of(STATE.dirty) + of(STATE.returning),
           leased_bytes: of(STATE.leased) + of(STATE.leasedRevocable) + of(STATE.split) + of(STATE.splitting),
           violations: this.#plane.violationsOf(guest.id),
         };
@@ -144,14 +150,6 @@ export class GrantLender {
       fast_plane: this.#plane.constructs,
       figures: Object.fromEntries(PLANE_FIGURES.map((name) => [name, this.#plane.figure(name)])),
     };
-  }
-
-  get #stuckChunks(): number {
-    return this.#isRefused ? this.#owed : 0;
-  }
-
-  get #isRefused(): boolean {
-    return this.#refusedSince !== undefined && performance.now() - this.#refusedSince > STUCK_MILLIS;
   }
 
   async #appeared(domid: number): Promise<void> {
@@ -172,6 +170,15 @@ export class GrantLender {
     });
     this.#discoveries.set(domid, discovery);
     await discovery.start();
+  }
+
+  /** Guests have been told, and let go of what nobody uses. */
+  async #collectOwed(): Promise<void> {
+    const until = performance.now() + LETTING_GO_MILLIS;
+    while (this.#owed.count > 0 && performance.now() < until) {
+      if (this.#owed.settle(this.#owed.count) === 0) await sleep(20);
+    }
+    this.#owed.endAll();
   }
 
   /** Xen has taken all its mappings away: what it had not let go of is free now. */
@@ -216,8 +223,8 @@ export class GrantLender {
     if (guest) this.#discoveries.get(guest.domid)?.died(guest.frontend, 'its agent has ended');
   }
 
-  #owes(chunks: number): void {
-    this.#owed += chunks;
+  #owes(withdrawn: readonly WithdrawnGrants[]): void {
+    for (const grants of withdrawn) this.#owed.add(grants, performance.now());
   }
 
   /** Moves what nobody uses towards equal shares, a little at a time. */
@@ -225,12 +232,13 @@ export class GrantLender {
     if (!this.#plane.isSettled) return; // the books are about to change
     const guests = [...this.#guests.values()];
     for (const guest of guests) this.#owes(guest.part.takeBack());
+    this.#owed.settle(GRANTS_A_TICK);
     const lent = guests.map((guest) => ({
       granted: guest.part.chunks,
       held: this.#held(guest),
       ceiling: this.#ceiling(guest),
     }));
-    const steps = shareLent(this.#total, this.#owed, lent, GRANTS_A_TICK);
+    const steps = shareLent(this.#total, this.#owed.count, lent, GRANTS_A_TICK);
     for (const [at, guest] of guests.entries()) {
       const { withdraw, grant } = steps[at]!;
       const { granted, held } = lent[at]!;
@@ -248,22 +256,17 @@ export class GrantLender {
 
   /** @returns whether there may be more. */
   #grant(guest: LentGuest): boolean {
-    const granted = [...this.#guests.values()].reduce((sum, { part }) => sum + part.chunks, 0);
-    const neverGranted = this.#total - granted - this.#owed;
     const result = guest.part.grant();
     if (result.ok) {
-      this.#refusedSince = undefined;
       this.#told = false;
-      if (neverGranted <= 0) this.#owed = Math.max(0, this.#owed - 1);
       this.#plane.send({ kind: 'granted', id: guest.id, chunk: result.chunk });
       return true;
     }
-    if (result.why === 'full') return false;
-    this.#refusedSince ??= performance.now();
-    // For a while after a start guests still have what a predecessor granted; after that it is a limit.
-    if (this.#owed === 0 && this.#isRefused && !this.#told) {
+    // Others in dom0 use the same limits, and its memory.
+    if (result.why === 'no-pages' && !this.#told) {
       this.#told = true;
-      const bytes = formatBytes(granted * this.#options.chunkBytes);
+      const granted = [...this.#guests.values()].reduce((sum, { part }) => sum + part.chunks, 0);
+      const bytes = formatBytes((granted + this.#owed.count) * this.#options.chunkBytes);
       this.#options.onProblem(`only ${bytes} can be lent now: ${errorMessage(result.error)}`);
     }
     return false;

@@ -37,6 +37,7 @@ export function guestLoop(begin: GuestPlaneStart, { set, timed }: PlaneTools): P
     scrub: timed((offset, length) => arena.scrub(offset, length)),
     wakeSession: (session) => applications.wake(session),
     ringBackend: () => backend.ring(pairId),
+    asksLate: true,
   });
   return {
     waiter,

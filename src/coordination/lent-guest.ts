@@ -8,6 +8,7 @@ import type { Offer } from '../xen/discovery-nodes.ts';
 import { mapControlFile } from '../xen/grant-control-file.ts';
 import { LentPart } from '../xen/lent-part.ts';
 import type { MappedGrants } from '../xen/map-grants.ts';
+import type { WithdrawnGrants } from '../xen/owed-memory.ts';
 import type { PairLimits } from './pair-limits.ts';
 import type { LentGuest as LentGuestCommand } from './plane-thread.ts';
 
@@ -64,10 +65,10 @@ export class LentGuest {
     return this.#owners.reduce((count, owner) => count + (owner === OWNER.free ? 1 : 0), 0);
   }
 
-  /** Once the fast plane has let go of it. @returns chunks whose grants have ended. */
-  close(): number {
-    const ended = this.part.close();
+  /** Once the fast plane has let go of it. @returns what the guest is to let go of. */
+  close(): WithdrawnGrants[] {
+    const withdrawn = this.part.close();
     this.#pages.close();
-    return ended;
+    return withdrawn;
   }
 }

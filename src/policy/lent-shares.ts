@@ -22,16 +22,15 @@ export interface LentStep {
 const SLACK_SHARE = 1 / 16;
 
 /**
- * @param total chunks of the arena. @param owed withdrawn before, and perhaps still mapped by who had them.
+ * @param total chunks of the arena. @param owed chunks withdrawn before, and still mapped by who had them.
  * @param mostGrants in one step: each takes a while.
  */
 export function shareLent(total: number, owed: number, guests: readonly LentTo[], mostGrants: number): LentStep[] {
   const held = guests.reduce((sum, guest) => sum + guest.held, 0);
   const each = guests.length === 0 ? 0 : Math.floor(Math.max(0, total - held) / guests.length);
   const slack = Math.max(1, Math.floor(total * SLACK_SHARE));
-  let left = Math.min(mostGrants, total - guests.reduce((sum, { granted }) => sum + granted, 0));
-  // What is owed may have come free: whoever lacks memory tries.
-  left = Math.max(left, Math.min(owed, mostGrants));
+  const granted = guests.reduce((sum, guest) => sum + guest.granted, 0);
+  let left = Math.min(mostGrants, Math.max(0, total - granted - owed));
   return guests.map(({ granted, held: own, ceiling }) => {
     const target = Math.min(ceiling, own + each);
     const withdraw = granted > target + slack ? granted - target : 0;

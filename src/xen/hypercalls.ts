@@ -13,7 +13,7 @@ import { ioc } from './device.ts';
 import { XEN_PAGE_BYTES } from './page-size.ts';
 
 /** Numbers of hypercalls. Source: Xen, public/xen.h. */
-export const HYPERCALL = { memory: 12, sysctl: 35, domctl: 36 } as const;
+export const HYPERCALL = { memory: 12, grantTable: 20, sysctl: 35, domctl: 36 } as const;
 
 const PRIVCMD_HYPERCALL = ioc('P', 0, 48);
 /** Longs of struct privcmd_hypercall: the number, then five arguments. */
@@ -41,9 +41,12 @@ export class Hypercalls {
     this.#longest = new Uint8Array(this.argument.buffer, 0, LONGEST_ARGUMENT);
   }
 
-  /** @param command of the hypercall, its first argument; left out where it has none. The second is the page. */
-  call(number: number, command?: number): HypercallResult {
-    const longs = command === undefined ? [number, this.#address] : [number, command, this.#address];
+  /**
+   * @param command of the hypercall, its first argument; left out where it has none. The second is the page.
+   * @param count its third argument: of the structures in the page, where there may be several.
+   */
+  call(number: number, command?: number, count = 0): HypercallResult {
+    const longs = command === undefined ? [number, this.#address] : [number, command, this.#address, count];
     for (let at = 0; at < CALL_LONGS; at++) writeLong(at, longs[at] ?? 0);
     const value = ioctl(this.#fd, PRIVCMD_HYPERCALL, scratchAddress);
     return value >= 0 ? { ok: true, value } : { ok: false, errno: errnoName(errno()) };

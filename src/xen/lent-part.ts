@@ -2,8 +2,7 @@
  * The part of dom0's arena that is lent to one guest: pages of dom0, granted to that guest and to nobody else, chunk by
  * chunk. Granting takes memory from dom0 as it is needed, zeroed by the kernel.
  *
- * A grant cannot be taken back from a guest that does not let go of it. Its pages stay dom0's and of no use until it does,
- * or dies: the kernel (gntalloc) counts them against its limit for as long, and grants nothing new in their place.
+ * A grant cannot be taken back from a guest that does not let go of it: what is withdrawn is owed until it has (owed-memory.ts).
  */
 import type { Geometry } from '../control/layout.ts';
 import { OWNER } from '../control/owner-table.ts';
@@ -12,10 +11,11 @@ import { type Mapping, reserveAddresses } from '../native/mapping.ts';
 import { roundUp } from '../units.ts';
 import type { ChunkGrants } from './chunk-grants.ts';
 import { type GrantedPages, grantPages } from './grant-pages.ts';
+import type { WithdrawnGrants } from './owed-memory.ts';
 
 export type GrantResult =
   | { readonly ok: true; readonly chunk: number }
-  /** `no-pages`: the limit of grants is reached, by this or by what guests have not let go of. */
+  /** `no-pages`: a limit of grants is reached, or dom0 has no memory. */
   | { readonly ok: false; readonly why: 'full' | 'no-pages'; readonly error?: MemtideError };
 
 export class LentPart {
@@ -27,6 +27,8 @@ export class LentPart {
   readonly #grants: ChunkGrants;
   readonly #owners: Int32Array;
   readonly #granted: (GrantedPages | undefined)[] = [];
+  /** By chunk: withdrawn from the guest, and perhaps still mapped there. */
+  readonly #withdrawn: boolean[] = [];
   readonly #turns: Int32Array;
 
   constructor(domid: number, { chunkCount, chunkShift }: Geometry, grants: ChunkGrants) {
@@ -42,7 +44,7 @@ export class LentPart {
 
   /** Chunks that are granted now. */
   get chunks(): number {
-    return this.#granted.reduce((count, pages) => count + (pages ? 1 : 0), 0);
+    return this.#granted.reduce((count, pages, chunk) => count + (pages && !this.#withdrawn[chunk] ? 1 : 0), 0);
   }
 
   /** Grants one chunk more. The fast plane is to be told of it. @throws MemtideError for another reason than a limit. */
@@ -62,27 +64,33 @@ export class LentPart {
     }
   }
 
-  /** Ends the grants of chunks that the fast plane has taken out of the books. @returns how many. */
-  takeBack(): number {
-    return this.#end((chunk) => Atomics.load(this.#owners, chunk) === OWNER.absent);
+  /** Withdraws the chunks that the fast plane has taken out of the books. */
+  takeBack(): WithdrawnGrants[] {
+    return this.#withdraw((chunk) => Atomics.load(this.#owners, chunk) === OWNER.absent);
   }
 
-  /** Ends all grants, once the fast plane does not use them any more. @returns how many. */
-  close(): number {
-    return this.#end(() => true);
+  /** Withdraws everything, once the fast plane does not use it any more. */
+  close(): WithdrawnGrants[] {
+    return this.#withdraw(() => true);
   }
 
-  #end(which: (chunk: number) => boolean): number {
-    let ended = 0;
+  #withdraw(which: (chunk: number) => boolean): WithdrawnGrants[] {
+    const withdrawn: WithdrawnGrants[] = [];
     for (let chunk = 0; chunk < this.#turns.length; chunk++) {
       const pages = this.#granted[chunk];
-      if (!pages || !which(chunk)) continue;
+      if (!pages || this.#withdrawn[chunk] || !which(chunk)) continue;
+      this.#withdrawn[chunk] = true;
       this.#grants.withdraw(chunk, this.#nextTurn(chunk));
-      pages.close();
-      this.#granted[chunk] = undefined;
-      ended++;
+      withdrawn.push({
+        references: pages.references,
+        end: () => {
+          pages.close();
+          this.#granted[chunk] = undefined;
+          this.#withdrawn[chunk] = false;
+        },
+      });
     }
-    return ended;
+    return withdrawn;
   }
 
   /** Odd for a grant, even for its end. */

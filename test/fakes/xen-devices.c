@@ -8,7 +8,8 @@
  *   FAKE_DOMID     whose process this is
  *
  * An event channel's device is a named pipe that gets the numbers of ports, pages of gntalloc are a file, and mapping a
- * grant maps that file. dom0's limit of granted pages counts what is still mapped elsewhere, as the kernel's does.
+ * grant maps that file. Of Xen's hypercalls there are the two that ask for grants: how many there may be, and the exchange
+ * of two, which is refused while one of them is mapped.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -26,8 +27,8 @@
 #include <unistd.h>
 
 enum { PAGE = 4096, REFS = 1 << 19, PORTS = 4096, MAPS = 8192, FDS = 65536, FIRST_REF = 8 };
-enum { OTHER, EVTCHN, GNTALLOC, GNTDEV };
-enum { FREE, LIVE, ENDED };
+enum { OTHER, EVTCHN, GNTALLOC, GNTDEV, PRIVCMD };
+enum { FREE, LIVE };
 
 static struct {
   int next_ref, next_port, next_file, granted;
@@ -103,6 +104,7 @@ static int open_any(const char *path, int flags, int mode) {
   if (strcmp(path, "/dev/xen/evtchn") == 0) return open_device(EVTCHN);
   if (strcmp(path, "/dev/xen/gntalloc") == 0) return open_device(GNTALLOC);
   if (strcmp(path, "/dev/xen/gntdev") == 0) return open_device(GNTDEV);
+  if (strcmp(path, "/dev/xen/privcmd") == 0 && domid == 0) return open_device(PRIVCMD);
   if (strcmp(path, "/sys/module/xen_gntalloc/parameters/limit") == 0) return open_file("limit-%d", domid, flags);
   return real_open(path, flags, mode);
 }
@@ -193,12 +195,7 @@ static int alloc_pages(int fd, uint32_t *words) {
   return 0;
 }
 
-static void settle(int ref) {
-  if (shared->ref[ref].state != ENDED || shared->ref[ref].mapped != 0) return;
-  if (__sync_bool_compare_and_swap(&shared->ref[ref].state, ENDED, FREE)) __sync_fetch_and_sub(&shared->granted, 1);
-}
-
-/* Pages that the other side has mapped are not free before it lets go of them. */
+/* The kernel keeps pages aside that the other side has mapped, but it counts them no more (Linux 5.17). */
 static int end_pages(int fd, const uint32_t *words) {
   uint64_t index;
   memcpy(&index, words, 8);
@@ -206,8 +203,8 @@ static int end_pages(int fd, const uint32_t *words) {
   for (int ref = FIRST_REF; ref < FIRST_REF + shared->next_ref; ref++) {
     int page = shared->ref[ref].page;
     if (shared->ref[ref].file != opened[fd].file || page < first || page >= first + (int)words[2]) continue;
-    if (domid != 0) shared->ref[ref].state = FREE; /* only dom0's are counted */
-    else if (__sync_bool_compare_and_swap(&shared->ref[ref].state, LIVE, ENDED)) settle(ref);
+    shared->ref[ref].state = FREE;
+    if (domid == 0) __sync_fetch_and_sub(&shared->granted, 1); /* only dom0's are counted */
   }
   return 0;
 }
@@ -239,7 +236,6 @@ static int forget_map(int fd, const uint32_t *words) {
   if (at < 0) return fail(ENOENT);
   for (int page = 0; maps[at].mapped && page < maps[at].count; page++) {
     __sync_fetch_and_sub(&shared->ref[maps[at].refs[page]].mapped, 1);
-    settle(maps[at].refs[page]);
   }
   free(maps[at].refs);
   maps[at].used = 0;
@@ -271,6 +267,26 @@ static void *map_grants(int at, char *address, size_t length, int protection) {
   return address;
 }
 
+/* struct gnttab_swap_grant_ref: u32 a, u32 b, s16 status. Nobody looks what a grant shows between two exchanges. */
+static int swap_grants(uint32_t *words, uint64_t count) {
+  for (; count > 0; count--, words += 3) {
+    int busy = shared->ref[words[0]].mapped != 0 || shared->ref[words[1]].mapped != 0;
+    words[2] = (uint16_t)(busy ? -12 : 0);
+  }
+  return 0;
+}
+
+/* struct privcmd_hypercall: u64 number, u64 arguments[5]; of the grant table's: command, structures, how many */
+static int hypercall(const uint64_t *longs) {
+  uint32_t *words = (uint32_t *)longs[2];
+  if (longs[0] != 20) return fail(ENOSYS);
+  if (longs[1] == 11) return swap_grants(words, longs[3]);
+  if (longs[1] != 6) return fail(ENOSYS);
+  words[1] = words[2] = REFS / 512; /* struct gnttab_query_size: u16 domid, u32 frames, u32 most, s16 status */
+  words[3] = 0;
+  return 0;
+}
+
 int ioctl(int fd, unsigned long request, ...) {
   va_list rest;
   va_start(rest, request);
@@ -291,6 +307,8 @@ int ioctl(int fd, unsigned long request, ...) {
     case GNTDEV:
       if (request == 0x184700) return prepare_map(fd, words);
       return request == 0x104701 ? forget_map(fd, words) : fail(ENOSYS);
+    case PRIVCMD:
+      return request == 0x305000 ? hypercall((const uint64_t *)words) : fail(ENOSYS);
     default:
       return real_ioctl(fd, request, words);
   }

@@ -36,8 +36,9 @@ export async function inDom0(program: string, ...args: string[]): Promise<string
 }
 
 /** Runs a shell script in a guest. @returns what it said. @throws where it ends with another code than 0. */
-export async function inGuest({ address }: Guest, script: string): Promise<string> {
+export async function inGuest({ address }: Guest, script: string, abandoned?: AbortSignal): Promise<string> {
   const child = spawn('guest-run', [address], { stdio: ['pipe', 'pipe', 'inherit'] });
+  abandoned?.addEventListener('abort', () => child.kill());
   child.stdin.end(script);
   let output = '';
   child.stdout.setEncoding('utf8').on('data', (text: string) => {
@@ -59,9 +60,11 @@ export class GuestProgram<Answers extends Calls = GuestCall> {
   readonly #waiting: Array<{ resolve: (result: never) => void; reject: (error: Error) => void }> = [];
   /** Resolves when it is gone, however it went. */
   readonly gone: Promise<void>;
+  readonly #abandoned: AbortController;
 
-  private constructor(socket: net.Socket) {
+  private constructor(socket: net.Socket, abandoned: AbortController) {
     this.#socket = socket;
+    this.#abandoned = abandoned;
     createInterface({ input: socket }).on('line', (line) => {
       const { result, error } = JSON.parse(line) as { result?: never; error?: string };
       const { resolve, reject } = this.#waiting.shift()!;
@@ -87,13 +90,14 @@ export class GuestProgram<Answers extends Calls = GuestCall> {
     const { port } = server.address() as net.AddressInfo;
     const connected = new Promise<net.Socket>((resolve) => server.once('connection', resolve));
     const program = `/opt/memtide/dist/test/xen/${name}.js`;
-    const ended = inGuest(guest, `exec node ${program} ${DOM0_ADDRESS} ${port}`).then(() => {
+    const abandoned = new AbortController();
+    const ended = inGuest(guest, `exec node ${program} ${DOM0_ADDRESS} ${port}`, abandoned.signal).then(() => {
       throw new Error('the program in the guest ended before it had connected');
     });
     const socket = await Promise.race([connected, ended]);
     ended.catch(() => {}); // from here on its end shows in the socket
     server.close();
-    return new GuestProgram<Answers>(socket.setNoDelay(true));
+    return new GuestProgram<Answers>(socket.setNoDelay(true), abandoned);
   }
 
   /** The one that all tests share: starting another takes long. */
@@ -108,6 +112,13 @@ export class GuestProgram<Answers extends Calls = GuestCall> {
   ): Promise<Awaited<ReturnType<Answers[Name]>>> {
     this.#socket.write(`${JSON.stringify({ name, args })}\n`);
     return new Promise((resolve, reject) => this.#waiting.push({ resolve: resolve as never, reject }));
+  }
+
+  /** The guest has been destroyed: no packet will tell that the program in it is gone. */
+  async abandon(): Promise<void> {
+    this.#abandoned.abort();
+    this.#socket.destroy();
+    await this.gone;
   }
 
   /** Ends the program, and lets this one end. */

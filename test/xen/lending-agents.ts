@@ -6,27 +6,12 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { RunFiles } from '../../src/coordination/run-files.ts';
 import { askBackend } from '../../src/demo/backend-status.ts';
 import { type Guest, inGuest } from './guests.ts';
+import type { LentStatus } from './lent-status.ts';
 
 const FILES = '/opt/memtide/boards/qemu/virt-arm64';
 const LOGS = '/run/share/log';
 /** Ten times and more of what an idle machine takes. */
 const PATIENCE_SECONDS = 300;
-
-export interface LentStatus {
-  readonly arena_bytes: number;
-  readonly owed_bytes: number;
-  readonly stuck_bytes: number;
-  readonly guests: ReadonlyArray<{
-    readonly name: string;
-    readonly domid: number;
-    readonly granted_bytes: number;
-    readonly offered_bytes: number;
-    readonly reserve_bytes: number;
-    readonly leased_bytes: number;
-    readonly violations: number;
-  }>;
-  readonly figures: Readonly<Record<string, number>>;
-}
 
 let dom0: ChildProcess | undefined;
 
