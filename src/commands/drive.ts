@@ -1,14 +1,11 @@
 /** `memtide drive record | list | export | prune`: what vehicles reported, kept in files. */
 import { once } from 'node:events';
-import { createWriteStream, existsSync, readFileSync } from 'node:fs';
+import { createWriteStream, existsSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { VERSION } from '../agent/version.ts';
 import { systemClock } from '../clock.ts';
 import { loadConfig } from '../config/load.ts';
-import type { Config } from '../config/schema.ts';
-import { RunFiles } from '../coordination/run-files.ts';
-import { askBackend } from '../demo/backend-status.ts';
 import { drivesText } from '../demo/drive-text.ts';
 import { EXIT, type ExitCode, errorCode, errorMessage, MemtideError } from '../errors.ts';
 import { adjtimexReader } from '../telemetry/clock-sync.ts';
@@ -26,18 +23,11 @@ import { DriveSink } from '../telemetry/drive/sink.ts';
 import { readBootId } from '../telemetry/stamp.ts';
 import { REPORTS, type Report } from '../telemetry/topics.ts';
 import { formatBytes, MIB } from '../units.ts';
+import { type BrokerOptions, brokerAccess } from './broker-access.ts';
 import type { CommandIo } from './io.ts';
-import { chooseRunDir } from './run-dir.ts';
 
-export interface DriveRecordOptions {
+export interface DriveRecordOptions extends BrokerOptions {
   readonly dir: string;
-  readonly broker?: string;
-  readonly config?: string;
-  readonly runDir?: string;
-  readonly vehicle?: string;
-  readonly username?: string;
-  readonly passwordFile?: string;
-  readonly caFile?: string;
   /** Size of the folder, in MiB, beyond which the oldest drives go. */
   readonly capMib?: number;
 }
@@ -48,7 +38,7 @@ const PRUNE_MILLIS = 60_000;
 export async function driveRecordCommand(options: DriveRecordOptions, io: CommandIo): Promise<ExitCode> {
   const config = loadConfig(options.config === undefined ? undefined : resolve(io.cwd, options.config));
   const folder = resolve(io.cwd, options.dir);
-  const url = options.broker ?? config.mqtt.url ?? (await brokerOfBackend(options, config, io));
+  const broker = await brokerAccess(options, config, io);
   const tell = (text: string): void => void io.stderr.write(`${text}\n`);
   const recorder = new DriveRecorder({
     folder,
@@ -61,16 +51,11 @@ export async function driveRecordCommand(options: DriveRecordOptions, io: Comman
   await recorder.start();
   const sink = new DriveSink({
     recorder,
-    url,
-    base: config.mqtt.base_topic,
-    vehicle: options.vehicle,
+    ...broker,
     protocolVersion: config.mqtt.protocol_version,
     keepaliveSeconds: config.mqtt.keepalive_s,
-    username: options.username,
-    password: options.passwordFile && readText(resolve(io.cwd, options.passwordFile)).split(/\r?\n/, 1)[0],
-    certificateAuthority: options.caFile && readText(resolve(io.cwd, options.caFile)),
     onConnection: (state) =>
-      tell(state === 'connected' ? `recording from ${url} into ${folder}` : `${url}: ${state.lost}`),
+      tell(state === 'connected' ? `recording from ${broker.url} into ${folder}` : `${broker.url}: ${state.lost}`),
   });
   await sink.start();
   const keepBytes = options.capMib === undefined ? undefined : options.capMib * MIB;
@@ -196,29 +181,6 @@ async function filesOf(folder: string): Promise<DriveFileInfo[]> {
     return await driveFiles(folder);
   } catch (cause) {
     throw cannotRead(folder, errorCode(cause) ?? errorMessage(cause), cause);
-  }
-}
-
-/** The embedded broker of the back end that runs here, or the one that it uses. */
-async function brokerOfBackend({ runDir }: DriveRecordOptions, config: Config, io: CommandIo): Promise<string> {
-  const chosen = chooseRunDir(runDir ?? config.run_dir, io);
-  const status = await askBackend(new RunFiles(chosen).backendSocket).catch(() => undefined);
-  if (status?.broker_url !== undefined) return status.broker_url;
-  throw new MemtideError({
-    operation: 'record drives',
-    object: chosen,
-    expected: 'a running back end with a broker, or the address of one',
-    actual: status === undefined ? 'no back end answers there' : 'the back end there has no broker',
-    remedy: 'name one with --broker mqtt://HOST:PORT or --config, or start a back end',
-    exitCode: EXIT.unavailable,
-  });
-}
-
-function readText(path: string): string {
-  try {
-    return readFileSync(path, 'utf8');
-  } catch (cause) {
-    throw cannotRead(path, errorCode(cause) ?? errorMessage(cause), cause);
   }
 }
 
