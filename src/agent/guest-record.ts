@@ -17,7 +17,11 @@ export interface GuestRecord {
   told: number;
   used: number;
   wanted: number;
+  /** What it is to hold of that, where all together want more than there is. */
+  share: number;
   pressured: boolean;
+  /** When it last answered that it gave less than it was asked for, it had said that it needs what it holds. */
+  excused: boolean;
   /** It has an agent, and that has said how the guest is. */
   isHeard: boolean;
   overstated: number;
@@ -37,7 +41,9 @@ export const newGuest = (name: string, bounds: DomainConfig['guest'] & object, b
   told: -1,
   used: 0,
   wanted: 0,
+  share: 0,
   pressured: false,
+  excused: false,
   isHeard: false,
   overstated: 0,
   askedToShrink: 0,
@@ -54,10 +60,10 @@ export function viewOf(guest: GuestRecord, stuck: boolean): DomainView {
     name: guest.name,
     limit,
     used: guest.used,
-    wanted: silent ? limit : Math.max(guest.floor, guest.wanted),
+    wanted: silent ? limit : Math.max(guest.floor, guest.share),
     floor: Math.min(guest.floor, limit),
     ceiling: guest.ceiling,
-    pressured: guest.pressured,
+    pressured: guest.pressured && guest.share > limit,
     stuck: silent || stuck,
     tokens: guest.bucket.tokenBytes,
   };

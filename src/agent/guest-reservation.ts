@@ -6,6 +6,7 @@ import type { MoveResult, ReservationLimits } from '../platforms/contracts.ts';
 import type { BalloonMove } from '../platforms/xen/balloon-move.ts';
 import type { BalloonRoute } from '../platforms/xen/balloon-route.ts';
 import {
+  marksAround,
   NO_DEMAND,
   observeDraw,
   type ReservePhase,
@@ -20,8 +21,6 @@ import type { DomainBudget } from './domain-budget.ts';
 import { DrawMeter } from './draw-meter.ts';
 import type { Log } from './log.ts';
 
-/** A report, a plan, a donor's balloon: what is needed sooner has to be there already. */
-const GROWTH_HORIZON_MICROS = 500_000;
 /** Of the balloon's driver, and so the smallest move that is worth its trouble. */
 const BATCH = 2 * MIB;
 /** Xen has refused: it is not asked again at once, for nobody has given up anything yet. */
@@ -32,6 +31,8 @@ export interface GuestReservationOptions {
   readonly route: BalloonRoute;
   /** What is held ahead of need. */
   readonly reserve: WatermarkRule;
+  /** A report, a plan, a donor's balloon: what is needed sooner has to be there already. */
+  readonly horizonMicros: number;
   readonly clock: Clock;
   readonly log: Log;
   readonly tell: (call: BackendCall) => boolean;
@@ -41,6 +42,10 @@ export interface GuestReservationOptions {
 interface Under {
   readonly before: number;
   readonly move: BalloonMove;
+}
+
+interface Asked extends Under {
+  readonly id: number;
 }
 
 /** How often and how far it grew by itself, for status. */
@@ -60,20 +65,22 @@ export class GuestReservation implements DomainBudget {
   readonly #draws: DrawMeter;
   #demand = NO_DEMAND;
   #phase: ReservePhase = 'steady';
+  /** Less is available than its programs may need before more can have come. */
+  #isShort = false;
   #state: BudgetState;
   /** What it should hold, by its watermarks and its rise. */
   #wanted = 0;
   /** By itself. */
   #growth: Under | undefined;
   /** By the back end. */
-  #asked: (Under & { readonly id: number }) | undefined;
+  #asked: Asked | undefined;
   #pauseMicros = 0;
   #pausedUntilMicros = 0;
   #own: OwnMoves = { grown: 0, grown_bytes: 0, refused: 0 };
 
   constructor(options: GuestReservationOptions) {
     this.#options = options;
-    this.#draws = new DrawMeter(GROWTH_HORIZON_MICROS);
+    this.#draws = new DrawMeter(options.horizonMicros);
     this.#state = this.#read();
     this.#wanted = this.#state.limit;
   }
@@ -104,7 +111,7 @@ export class GuestReservation implements DomainBudget {
   rebalance(riseBytesPerSecond: number): void {
     this.refresh();
     this.#forecast(riseBytesPerSecond);
-    if (this.#asked) this.#lookAtAsked();
+    if (this.#asked) this.#lookAtAsked(this.#asked);
     else if (this.#growth) this.#lookAtGrowth(this.#growth);
     if (!this.#asked) this.#grow();
   }
@@ -117,6 +124,10 @@ export class GuestReservation implements DomainBudget {
   }
 
   report(_riseBytesPerSecond: number, always = false): void {
+    this.#report(always);
+  }
+
+  #report(always: boolean): void {
     const { limit, used } = this.#state;
     const wantedBytes = roundDown(this.#wanted, MIB);
     const pressured = this.#wanted > limit + BATCH && this.#wanted > this.#options.route.mostBytes;
@@ -161,17 +172,20 @@ export class GuestReservation implements DomainBudget {
     return { limit, used, residentBytes: used, processes: 1 };
   }
 
-  /** What is wanted: use, what the present rise adds until memory can have come, and the reserve. */
+  /** What is wanted: use, and the reserve for what was taken within the horizon, or will be at the present rise. */
   #forecast(riseBytesPerSecond: number): void {
-    const { clock, reserve } = this.#options;
+    const { clock, reserve, horizonMicros } = this.#options;
     const now = clock.monotonicMicros();
     const { limit, used } = this.#state;
-    const climb = (Math.max(0, riseBytesPerSecond) * GROWTH_HORIZON_MICROS) / 1e6;
+    const climb = (Math.max(0, riseBytesPerSecond) * horizonMicros) / 1e6;
     this.#demand = observeDraw(this.#demand, this.#draws.observe(used, now), now, reserve);
-    const marks = watermarksFor(this.#demand, now, reserve);
+    const remembered = watermarksFor(this.#demand, now, reserve);
+    // What rises now goes on, as far as anybody knows: it is not bound by what is kept for a rise that may come.
+    const marks = climb > remembered.target ? marksAround(climb, reserve) : remembered;
     const available = limit - used;
-    const step = stepReserve(marks, Math.max(0, available - climb), this.#phase, reserve);
+    const step = stepReserve(marks, available, this.#phase, reserve);
     this.#phase = step.phase;
+    this.#isShort = available < Math.max(climb, reserve.smallestTarget) * reserve.lowShare;
     // Between the watermarks nothing moves; what it holds beyond them it can do without.
     this.#wanted = step.change === 0 ? limit : limit + step.change;
   }
@@ -181,7 +195,8 @@ export class GuestReservation implements DomainBudget {
     const goal = bytes(roundDown(Math.min(this.#wanted, route.mostBytes), MIB));
     if (this.#growth) {
       const { move } = this.#growth;
-      if (goal >= move.wanted + BATCH) move.retarget(goal);
+      // Beyond its entitlement the driver would fail, and sleep for seconds before it tries again.
+      if (Math.abs(goal - move.wanted) >= BATCH) move.retarget(bytes(Math.max(goal, this.#state.limit)));
       return;
     }
     const by = goal - this.#state.limit;
@@ -211,10 +226,17 @@ export class GuestReservation implements DomainBudget {
     this.#options.log.debug({ refusal: result.refusal, reason: result.reason }, 'Xen did not let it grow as wanted');
   }
 
-  #lookAtAsked(): void {
-    const { id, before, move } = this.#asked!;
-    const result = move.look();
+  /** What it is asked to give it keeps as soon as its own programs are about to need it. */
+  #lookAtAsked({ id, before, move }: Asked): void {
+    const needsIt = move.wanted < before && this.#isShort;
+    const result = move.look() ?? (needsIt ? move.giveUp('floor', 'its own programs need it') : undefined);
     if (!result) return;
+    // What is answered is judged by what it had said of its need.
+    if (!result.ok) this.#report(true);
+    // It does not take back by itself what it has just given.
+    const { route } = this.#options;
+    const { floor, ceiling } = route.limits;
+    if (result.limit < before) route.limits = { floor, ceiling: bytes(Math.min(ceiling, result.limit)) };
     this.#asked = undefined;
     this.#answer(id, before, result);
   }

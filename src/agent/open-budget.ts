@@ -55,7 +55,8 @@ export async function openBudget({ config, domain, budgetBytes, log, tell }: Ope
   });
   const reserve = guestReserveRule(config.policy.step_cap_mib * MIB);
   log.info({ enforced_by: route.enforcedBy, boot_bytes: bootBytes }, 'the reservation of the whole guest is moved');
-  return new GuestReservation({ route, reserve, clock: systemClock, log, tell });
+  const horizonMicros = config.xen.horizon_ms * 1000;
+  return new GuestReservation({ route, reserve, horizonMicros, clock: systemClock, log, tell });
 }
 
 /** What the toolstack gave the guest when it was created, from its home in xenstore. */

@@ -3,6 +3,7 @@ import type { Config } from '../config/schema.ts';
 import type { BackendCall, BackendNotice } from '../coordination/agent-protocol.ts';
 import { entitlements } from '../policy/entitlements.ts';
 import { executeMoves } from '../policy/execute.ts';
+import { fairWants } from '../policy/fair-wants.ts';
 import { planMoves } from '../policy/plan.ts';
 import { type Action, freeBytes, type PlanSnapshot } from '../policy/snapshot.ts';
 import { createConductTable, isStuck, judgeDonor, type StuckRule } from '../policy/stuck.ts';
@@ -106,7 +107,10 @@ export class ReservationMover {
 
   /** @returns whether a move is over by it. */
   moved(domain: string, { id, changeBytes, limitBytes }: Moved): boolean {
-    return this.#find(domain)?.account.answered(id, changeBytes, limitBytes) === true;
+    const guest = this.#find(domain);
+    if (guest?.account.answered(id, changeBytes, limitBytes) !== true) return false;
+    guest.excused = guest.wanted > limitBytes;
+    return true;
   }
 
   /** The domain's agent has joined, or has gone: nothing that was told counts any more. */
@@ -139,6 +143,7 @@ export class ReservationMover {
   /** One look at Xen's books, and what follows from it. Never twice at once. */
   async tick(): Promise<void> {
     await this.#count();
+    this.#shareOut();
     if (this.#wave) this.#finish(this.#wave);
     else this.#plan();
     await this.#setCaps();
@@ -179,6 +184,14 @@ export class ReservationMover {
     this.#free = await books.freeBytes();
   }
 
+  /** Of what there is for those that can be asked; the others keep what they hold. */
+  #shareOut(): void {
+    const heard = this.#guests.filter(({ isHeard, domid }) => isHeard && domid !== undefined);
+    const total = heard.reduce((all, { account }) => all + account.heldBytes, Math.max(0, this.poolBytes));
+    const shares = fairWants(total, heard);
+    for (const [at, guest] of heard.entries()) guest.share = Math.min(shares[at]!, guest.ceiling);
+  }
+
   /** It was destroyed, or another one has its name now. */
   #changeLife(guest: GuestRecord, domid: number | undefined): void {
     if (guest.domid === domid) return;
@@ -186,7 +199,7 @@ export class ReservationMover {
     guest.domid = domid;
     guest.account.forget();
     guest.account.heldBytes = 0;
-    Object.assign(guest, { cap: 0, told: -1, isHeard: false, wanted: 0, pressured: false });
+    Object.assign(guest, { cap: 0, told: -1, isHeard: false, wanted: 0, share: 0, pressured: false });
     if (this.#wave?.freed.has(guest.name)) this.#wave.freed.set(guest.name, 0);
   }
 
@@ -198,9 +211,12 @@ export class ReservationMover {
       this.#options.onOverstated(guest.name);
     }
     if (changeBytes > 0) return;
+    if (this.#wave?.freed.has(guest.name)) this.#wave.freed.set(guest.name, movedBytes);
+    guest.told = -1; // by giving it has given up its entitlement, and is to hear of the next
+    // It has answered in time, and its own programs need the rest: that is no miss.
+    if (movedBytes < -changeBytes && !overstated && guest.excused) return;
     const verdict = judgeDonor(this.#conduct, at, -changeBytes, movedBytes, now, this.#stuckRule);
     this.#options.onOutcome(`${guest.name} gave up ${movedBytes} of ${-changeBytes} bytes: ${verdict}`);
-    if (this.#wave?.freed.has(guest.name)) this.#wave.freed.set(guest.name, movedBytes);
   }
 
   #plan(): void {
@@ -245,6 +261,7 @@ export class ReservationMover {
     const deadline = this.#options.clock.monotonicMicros() + this.#settings.xen.balloon_deadline_ms * 1000;
     if (changeBytes < 0) guest.askedToShrink++;
     else guest.letGrow++;
+    guest.excused = false;
     guest.account.begin(this.#nextId++, changeBytes, deadline);
   }
 
@@ -253,9 +270,9 @@ export class ReservationMover {
       return this.#guests.map(({ account }) => account.heldBytes + account.growthUnderWay);
     return entitlements(
       this.poolBytes,
-      this.#guests.map(({ account, wanted, ceiling, isHeard, domid }, at) => ({
+      this.#guests.map(({ account, share, ceiling, isHeard, domid }, at) => ({
         held: account.heldBytes,
-        wanted,
+        wanted: share,
         ceiling,
         // Who is asked to give does not grow meanwhile.
         stuck: domid === undefined || !isHeard || this.#isStuck(at) || account.open !== undefined,

@@ -50,7 +50,11 @@ export interface Watermarks {
 
 export function watermarksFor(demand: Demand, nowMicros: number, rule: WatermarkRule): Watermarks {
   const wished = Math.ceil(sunk(demand, nowMicros, rule) * rule.headroom);
-  const target = Math.min(rule.largestTarget, Math.max(rule.smallestTarget, wished));
+  return marksAround(Math.min(rule.largestTarget, Math.max(rule.smallestTarget, wished)), rule);
+}
+
+/** The watermarks of a target that is known otherwise; in bytes. */
+export function marksAround(target: number, rule: WatermarkRule): Watermarks {
   return { low: Math.floor(target * rule.lowShare), target, high: Math.ceil(target * rule.highShare) };
 }
 

@@ -4,7 +4,7 @@ import { type Bytes, bytes, MIB, mebibytes } from '../../../src/units.ts';
 const BATCH = 2 * MIB;
 
 /**
- * Linux's driver: a batch of 2 MiB each millisecond; when Xen or the kernel refuses one, it sleeps, until the distance to
+ * Linux's driver: a batch of 2 MiB each millisecond, or slower; when Xen or the kernel refuses one, it sleeps, until the distance to
  * the target is another one (drivers/xen/balloon.c, balloon_thread_cond).
  */
 export class LinuxBalloon implements BalloonDriver {
@@ -13,6 +13,9 @@ export class LinuxBalloon implements BalloonDriver {
   targets: number[] = [];
   /** Xen's max_pages. */
   cap: number;
+  /** What a batch takes: 1 on a fast board, some 20 in an emulator. */
+  batchMillis = 1;
+  #waited = 0;
   #target: number;
   #asleepAt: number | undefined;
 
@@ -36,7 +39,8 @@ export class LinuxBalloon implements BalloonDriver {
   /** A millisecond of the driver's thread. */
   run(): void {
     const credit = this.#target - this.held;
-    if (credit === 0 || credit === this.#asleepAt) return;
+    if (credit === 0 || credit === this.#asleepAt || ++this.#waited < this.batchMillis) return;
+    this.#waited = 0;
     const next = this.held + Math.sign(credit) * Math.min(BATCH, Math.abs(credit));
     if ((next > this.held && !this.xenGives(next)) || next < this.used) this.#asleepAt = credit;
     else {

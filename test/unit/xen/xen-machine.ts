@@ -46,6 +46,7 @@ export class SimulatedGuest {
     this.reservation = new GuestReservation({
       route,
       reserve: guestReserveRule(mebibytes(64)),
+      horizonMicros: 500_000,
       clock,
       log: pino({ level: 'silent' }),
       tell: (call) => {
