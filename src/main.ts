@@ -120,6 +120,26 @@ program
   .addHelpText('after', '\nExamples:\n  $ memtide status\n  $ memtide status --config memtide.json --json')
   .action((options) => run(async () => (await import('./commands/status.ts')).statusCommand(options, io)));
 
+const guest = program
+  .command('guest')
+  .description('guests of Xen (dom0 only)')
+  .addHelpText('after', '\nExamples:\n  $ memtide guest create /etc/xen/cluster.cfg');
+guest
+  .command('create')
+  .argument('<config>', 'a domain config, as xl reads it')
+  .description('have the back end collect what the guest’s creation needs, then xl create')
+  .addOption(runDirOption())
+  .option('--wait <s>', 'how long to wait for the memory', positive, 30)
+  .addHelpText('after', '\nExamples:\n  $ memtide guest create cluster.cfg --wait 60')
+  .action((file: string, { runDir, wait }) =>
+    run(async () =>
+      (await import('./commands/guest.ts')).guestCreateCommand(
+        { file, waitSeconds: wait, ...(runDir === undefined ? {} : { runDir }) },
+        io,
+      ),
+    ),
+  );
+
 program
   .command('dashboard')
   .description('a page in the browser: memory, bursts and latency, live; and replay of recorded drives')

@@ -35,7 +35,17 @@ export type BackendCall =
   | { readonly op: 'moved'; readonly id: number; readonly changeBytes: number; readonly limitBytes: number }
   /** A request for arena memory, while the shared memory of the pair is stale: as `OP.need` of the ring. */
   | ({ readonly op: 'need' } & NeedOverLink)
-  | { readonly op: 'status' };
+  /** Not a front end: whoever may open the socket. */
+  | { readonly op: 'status' }
+  | ({ readonly op: 'room' } & RoomCall);
+
+/** Memory to be collected in Xen's free heap for a guest that is to be created. */
+export interface RoomCall {
+  readonly byteLength: number;
+  readonly waitMillis: number;
+  /** For so long others are kept from it. */
+  readonly holdMillis: number;
+}
 
 /** A request of a session. It may be told more than once, and on more than one way: `id` says which it is. */
 export interface NeedOverLink {
@@ -60,6 +70,8 @@ export interface GivenOverLink {
 export type BackendReply =
   | { readonly ok: true; readonly hello: FrontendWelcome }
   | { readonly ok: true; readonly status: unknown }
+  /** Whether it was collected in time. */
+  | { readonly ok: true; readonly room: boolean }
   /** `busy`: an agent of this domain is connected; it may be one that has just been killed. */
   | { readonly ok: false; readonly error: string; readonly busy?: true };
 

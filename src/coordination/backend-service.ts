@@ -70,7 +70,13 @@ export class BackendService {
     this.#makeBell();
     for (const [id, domain] of domains.entries()) this.#makePair(id, domain);
     await this.#startPlane(doorbell);
-    this.#links = new SocketLinkServer(this.files.backendSocket, this.#host(), () => this.#options.status?.());
+    this.#links = new SocketLinkServer(this.files.backendSocket, this.#host(), {
+      status: () => this.#options.status?.(),
+      room: async (call) => {
+        if (this.#options.room) return this.#options.room(call);
+        throw new Error('room: nothing here collects memory for guests');
+      },
+    });
     await this.#links.start();
   }
 

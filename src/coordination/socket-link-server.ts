@@ -1,24 +1,31 @@
 import fs from 'node:fs';
 import net from 'node:net';
-import type { BackendCall, BackendNotice, BackendReply, FrontendWelcome } from './agent-protocol.ts';
+import type { BackendCall, BackendNotice, BackendReply, FrontendWelcome, RoomCall } from './agent-protocol.ts';
 import type { LinkHost, LinkServer } from './backend-link.ts';
 import { type LineConnection, serveLines } from './line-server.ts';
 import { checkSocketPath } from './run-files.ts';
 
-/** The back end's Unix socket: agents of the same machine, and whoever asks for the status. */
+/** For those who are no agent. */
+export interface SocketQuestions {
+  /** How the machine is. */
+  status(): unknown;
+  /** Rejects where there is no such memory to collect. */
+  room(call: RoomCall): Promise<boolean>;
+}
+
+/** The back end's Unix socket: agents of the same machine, and whoever asks for the status or for a guest's room. */
 export class SocketLinkServer implements LinkServer {
   readonly #path: string;
   readonly #host: LinkHost<FrontendWelcome>;
-  readonly #status: () => unknown;
+  readonly #questions: SocketQuestions;
   readonly #sockets = new Set<net.Socket>();
   readonly #linked = new Map<string, LineConnection>();
   #server: net.Server | undefined;
 
-  /** @param status for whoever asks how the machine is. */
-  constructor(path: string, host: LinkHost<FrontendWelcome>, status: () => unknown) {
+  constructor(path: string, host: LinkHost<FrontendWelcome>, questions: SocketQuestions) {
     this.#path = path;
     this.#host = host;
-    this.#status = status;
+    this.#questions = questions;
   }
 
   async start(): Promise<void> {
@@ -49,12 +56,19 @@ export class SocketLinkServer implements LinkServer {
     });
   }
 
+  async #room({ byteLength, waitMillis, holdMillis }: RoomCall): Promise<BackendReply> {
+    if (![byteLength, waitMillis, holdMillis].every((value) => Number.isSafeInteger(value) && value >= 0))
+      return { ok: false, error: 'room: byteLength, waitMillis and holdMillis must be whole numbers' };
+    return { ok: true, room: await this.#questions.room({ byteLength, waitMillis, holdMillis }) };
+  }
+
   /** One agent's connection. */
   #serve(socket: net.Socket): void {
     let domain: string | undefined;
     this.#sockets.add(socket);
     const connection = serveLines<BackendCall, BackendReply>(socket, (call) => {
-      if (call.op === 'status') return { ok: true, status: this.#status() };
+      if (call.op === 'status') return { ok: true, status: this.#questions.status() };
+      if (call.op === 'room') return this.#room(call);
       if (call.op === 'hello') {
         if (domain !== undefined) return { ok: false, error: 'said before' };
         const admitted = this.#host.admit(call.domain, false);

@@ -99,7 +99,10 @@ class SocketCarrier implements Carrier {
     const life = ++lives;
     const welcome = (domain: string) =>
       ({ domain, epoch: life, ...budget(host.budgetOf?.(domain)) }) as unknown as FrontendWelcome;
-    const server = new SocketLinkServer(join(this.#folder, 'back'), hostOf(host, welcome), () => 'fine');
+    const server = new SocketLinkServer(join(this.#folder, 'back'), hostOf(host, welcome), {
+      status: () => 'fine',
+      room: async () => false,
+    });
     await server.start();
     return server;
   }

@@ -1,0 +1,26 @@
+import { EXIT, MemtideError } from '../errors.ts';
+
+export interface GuestConfig {
+  /** What the guest is created with: on ARM all of it is needed then. */
+  readonly memoryMib: number;
+}
+
+/**
+ * What matters of a domain config, which is Python's syntax in part: `memory = 256`, and `maxmem` where that is more.
+ * Source: Xen, docs/man/xl.cfg.5.
+ */
+export function parseGuestConfig(text: string, file: string): GuestConfig {
+  const find = (key: string): number | undefined => {
+    const value = new RegExp(`^\\s*${key}\\s*=\\s*["']?(\\d+)["']?\\s*(?:#.*|;.*)?$`, 'm').exec(text)?.[1];
+    return value === undefined ? undefined : Number(value);
+  };
+  const memory = find('memory');
+  if (memory !== undefined && memory > 0) return { memoryMib: Math.max(memory, find('maxmem') ?? 0) };
+  throw new MemtideError({
+    operation: 'read a domain config',
+    object: file,
+    expected: 'a line: memory = MIB',
+    remedy: 'add it: what xl assumes otherwise is not known here',
+    exitCode: EXIT.usage,
+  });
+}
