@@ -63,7 +63,9 @@ export class XenGuests {
       onOverstated: (domain) =>
         log.warn({ domain }, 'a guest claims to have moved memory that Xen knows nothing of; Xen is believed'),
     });
-    const problem = (error: unknown): void => log.warn({ error: errorMessage(error) }, 'Xen could not be asked');
+    const problem = (error: unknown): void => {
+      if (store.isUp) log.warn({ error: errorMessage(error) }, 'Xen could not be asked'); // else that has been told
+    };
     this.#turns = new Turns(() => this.#look(), problem, { spacingMillis: SPACING_MILLIS });
     this.#names = new GuestNames(store, () => this.#turns.ask(), problem);
     this.#signal = this.#openSignal();
@@ -72,7 +74,15 @@ export class XenGuests {
   /** @returns undefined where no domain of the configuration is a guest. @throws MemtideError anywhere but in dom0. */
   static async open(options: XenGuestsOptions): Promise<XenGuests | undefined> {
     if (options.config.domains.every(({ guest }) => guest === undefined)) return undefined;
-    const store = new Xenstore({ open: () => openXenstore() });
+    const { log } = options;
+    const store = new Xenstore({
+      open: () => openXenstore(),
+      events: {
+        lost: (error) =>
+          log.warn({ error: error.message }, 'guests that come and go are not seen until xenstored answers'),
+        restored: () => log.info('xenstored answers again'),
+      },
+    });
     await store.start();
     const guests = new XenGuests(options, store, openBooks(store, options.log));
     await guests.#start();

@@ -9,12 +9,15 @@ import { GUESTS, type Guest, inDom0, inGuest } from './guests.ts';
 const FILES = '/opt/memtide/boards/qemu/virt-arm64';
 const LOGS = fs.existsSync('/run/share/log') ? '/run/share/log' : '/tmp';
 const SOCKET = '/run/memtide/backend.sock';
+/** Where xenstored listens. */
+export const XENSTORED = '/run/xenstored/socket';
 /** The machine that emulates may be busy. */
 const DEADLINE_MILLIS = 400_000;
 
 /** Of the back end's status, what it says of Xen's guests. */
 export interface GuestFigures {
   readonly name: string;
+  readonly domid?: number;
   readonly held_bytes: number;
   readonly entitlement_bytes: number;
   readonly stuck: boolean;
@@ -31,31 +34,60 @@ export interface XenFigures {
 }
 
 export class BoardAgents {
-  readonly #backend: ChildProcess;
+  #backend!: ChildProcess;
 
-  private constructor(backend: ChildProcess) {
-    this.#backend = backend;
-  }
+  private constructor() {}
 
   static async start(): Promise<BoardAgents> {
-    const log = fs.openSync(`${LOGS}/test-agent-dom0.log`, 'w');
-    const backend = spawn('memtide-agent', ['--role', 'backend', '--config', `${FILES}/dom0-reservations.json`], {
-      stdio: ['ignore', log, log],
-    });
-    const agents = new BoardAgents(backend);
-    await until('the back end answers', async () => (await agents.status().catch(() => undefined)) !== undefined);
-    for (const guest of GUESTS) {
-      const config = `${FILES}/guest-reservations.json`;
-      await inGuest(
-        guest,
-        `setsid memtide-agent --domain ${guest.name} --config ${config} >/dev/hvc0 2>&1 </dev/null &
-         echo $! >/run/memtide-agent.pid`,
-      );
-    }
-    await until('both guests’ agents have joined', async () =>
-      (await agents.status()).domains.every(({ connected }) => connected),
-    );
+    const agents = new BoardAgents();
+    await agents.startBackend();
+    for (const guest of GUESTS) await agents.startGuest(guest);
+    for (const { name } of GUESTS) await agents.joined(name);
     return agents;
+  }
+
+  /** @param xenstore a socket that the agent finds in the place of xenstored's. */
+  async startBackend(xenstore?: string): Promise<void> {
+    const log = fs.openSync(`${LOGS}/test-agent-dom0.log`, 'a');
+    const agent = ['memtide-agent', '--role', 'backend', '--config', `${FILES}/dom0-reservations.json`];
+    const elsewhere = `mount --bind ${xenstore} ${XENSTORED} && exec "$@"`;
+    const [program, ...args] = (
+      xenstore === undefined ? agent : ['unshare', '--mount', 'sh', '-c', elsewhere, 'sh', ...agent]
+    ) as [string, ...string[]];
+    this.#backend = spawn(program, args, { stdio: ['ignore', log, log] });
+    fs.closeSync(log);
+    await until('the back end answers', async () => (await this.status().catch(() => undefined)) !== undefined);
+  }
+
+  async startGuest(guest: Guest): Promise<void> {
+    await inGuest(
+      guest,
+      `setsid memtide-agent --domain ${guest.name} --config ${FILES}/guest-reservations.json >/dev/hvc0 2>&1 </dev/null &
+       echo $! >/run/memtide-agent.pid`,
+    );
+  }
+
+  joined(name: string): Promise<void> {
+    return until(`the agent of ${name} has joined`, () => this.isConnected(name));
+  }
+
+  async isConnected(name: string): Promise<boolean> {
+    return (await this.status()).domains.some((domain) => domain.name === name && domain.connected);
+  }
+
+  /** At once, with no chance to say anything. */
+  async killBackend(): Promise<void> {
+    await this.#endBackend('SIGKILL');
+  }
+
+  async killGuest(guest: Guest): Promise<void> {
+    await inGuest(guest, 'kill -9 $(cat /run/memtide-agent.pid)');
+  }
+
+  async #endBackend(signal: NodeJS.Signals): Promise<void> {
+    const gone = once(this.#backend, 'exit');
+    this.#backend.kill(signal);
+    await gone;
   }
 
   status(): Promise<BackendStatus> {
@@ -84,9 +116,7 @@ export class BoardAgents {
   /** Guests hold all of their memory again afterwards: those that come later count on it. */
   async stop(): Promise<void> {
     for (const guest of GUESTS) await inGuest(guest, 'kill $(cat /run/memtide-agent.pid); rm /run/memtide-agent.pid');
-    const gone = once(this.#backend, 'exit');
-    this.#backend.kill();
-    await gone;
+    await this.#endBackend('SIGTERM');
     for (const guest of GUESTS) await restore(guest);
   }
 }
