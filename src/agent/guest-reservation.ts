@@ -63,6 +63,8 @@ export class GuestReservation implements DomainBudget {
   readonly #answers = new BudgetAnswers();
   readonly #told = new Changes();
   readonly #draws: DrawMeter;
+  /** As last told to the back end. */
+  readonly #reported = { used: 0, wanted: 0 };
   #demand = NO_DEMAND;
   #phase: ReservePhase = 'steady';
   /** Less is available than its programs may need before more can have come. */
@@ -129,10 +131,11 @@ export class GuestReservation implements DomainBudget {
 
   #report(always: boolean): void {
     const { limit, used } = this.#state;
-    const wantedBytes = roundDown(this.#wanted, MIB);
+    // What goes up and down by less than the balloon moves is no news: each report costs dom0 a wake-up, or several.
+    const usedBytes = this.#follow('used', used, always);
+    const wantedBytes = this.#follow('wanted', this.#wanted, always);
     const pressured = this.#wanted > limit + BATCH && this.#wanted > this.#options.route.mostBytes;
     const { lastId } = this.#answers;
-    const usedBytes = roundDown(used, MIB);
     if (!this.#told.isNew('report', always, limit, usedBytes, wantedBytes, pressured, lastId)) return;
     this.#options.tell({ op: 'report', usedBytes, limitBytes: limit, wantedBytes, programs: 1, pressured, lastId });
   }
@@ -165,6 +168,12 @@ export class GuestReservation implements DomainBudget {
   close(): void {
     this.#endGrowth();
     this.#asked?.move.giveUp('peer-gone', 'the agent ends');
+  }
+
+  /** @returns the figure as last reported, while it has not moved by a batch since. */
+  #follow(figure: 'used' | 'wanted', bytes: number, always: boolean): number {
+    if (always || Math.abs(bytes - this.#reported[figure]) >= BATCH) this.#reported[figure] = roundDown(bytes, MIB);
+    return this.#reported[figure];
   }
 
   #read(): BudgetState {

@@ -10,13 +10,14 @@ import { AGENT_LOCK_BYTE, checkSocketPath, ensurePrivateDirectory, RunFiles } fr
 import type { SessionCall, SessionReply } from '../coordination/session-protocol.ts';
 import { EXIT, MemtideError } from '../errors.ts';
 import { tryLockByte } from '../native/ofd-lock.ts';
+import { type BurstParameters, DEFAULT_BURST_PARAMETERS } from '../pressure/burst-parameters.ts';
 import { MachineSource } from '../pressure/machine-source.ts';
 import { Sampler } from '../pressure/sampler.ts';
 import { DEFAULT_SAMPLING_RATE } from '../pressure/sampling-rate.ts';
 import { systemTimer } from '../pressure/timer.ts';
 import type { Reporter } from '../telemetry/reporter.ts';
 import { Telemetry } from '../telemetry/telemetry.ts';
-import { bytes, micros } from '../units.ts';
+import { bytes, mebibytes, micros } from '../units.ts';
 import { XenConstructs } from '../xen/constructs.ts';
 import { BACKEND_NAME, TelemetryPort } from './coordination.ts';
 import type { DomainBudget } from './domain-budget.ts';
@@ -27,6 +28,8 @@ import { openBudget } from './open-budget.ts';
 import { kernelConstructs } from './settings.ts';
 import { VERSION } from './version.ts';
 
+/** In a whole guest, what every program and the kernel's caches do at rest is noise: as much as its balloon moves at once. */
+const WHOLE_GUEST: BurstParameters = { ...DEFAULT_BURST_PARAMETERS, noiseBytes: mebibytes(2) };
 const TICK_MICROS = 95_000;
 const SLOW_TICKS = 10;
 
@@ -170,6 +173,7 @@ export class RemoteAgent {
         quietMicros: micros(1e6 / sample_hz),
         alertMicros: micros(1e6 / burst_sample_hz),
       },
+      ...(this.#settings.guest === undefined ? {} : { burst: WHOLE_GUEST }),
       capacity: 256,
       onSample: (sample) => {
         if (sample.atMicros < this.#nextTickMicros) return;

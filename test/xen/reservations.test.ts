@@ -9,7 +9,7 @@ import { BoardAgents, until } from './board-agents.ts';
 import { GUESTS, type Guest, inDom0, inGuest, ON_BOARD } from './guests.ts';
 
 /** Of the board's configuration: what both guests and the pool may hold, and what the pool should hold. */
-const TOTAL_MIB = 448;
+const TOTAL_MIB = 480;
 const POOL_MIB = 32;
 /** Xen counts in pages, xl in whole MiB. */
 const ROUNDING_MIB = 2;
@@ -77,7 +77,7 @@ async function load(guest: Guest, beyondMib: number): Promise<string> {
      held=/sys/devices/system/xen_memory/xen_memory0/info/current_kb
      some=$(stalls some); full=$(stalls full); from=$(cat $held); : >/tmp/peak
      steps=$((($(awk '$1 == "MemAvailable:" { print $2 }' /proc/meminfo) / 1024 + ${beyondMib}) / 4)); mib=$((steps * 4))
-     (for i in $(seq $steps); do head -c 4M /dev/zero; cat $held >>/tmp/peak; sleep 0.5; done) | tail -c \${mib}M | wc -c >/tmp/bytes
+     (for i in $(seq $steps); do head -c 4M /dev/zero; cat $held >>/tmp/peak; sleep 1; done) | tail -c \${mib}M | wc -c >/tmp/bytes
      [ $(cat /tmp/bytes) -eq $((mib * 1048576)) ] || { echo "it was killed at $(tail -n 1 /tmp/peak) KiB"; exit 1; }
      echo "$mib MiB, ${beyondMib} more than was available in $((from / 1024)) MiB; $(($(sort -n /tmp/peak | tail -n 1) / 1024)) MiB at most; stalled $(($(stalls some) - some)) ms (some), $(($(stalls full) - full)) ms (full)"`,
   );

@@ -15,7 +15,7 @@ export interface BalloonDriver {
   target(): Bytes;
   /** Multiples of 4 KiB. */
   setTarget(target: Bytes): void;
-  /** What could be given up without anybody noticing: MemAvailable. */
+  /** What could be given up without anybody noticing: MemAvailable without the code of what runs. */
   available(): Bytes;
 }
 
@@ -33,7 +33,7 @@ export function systemBalloon(folder: string = XEN_MEMORY, meminfoFile = '/proc/
     setTarget: (target) => attempt(folder, 'target_kb', (file) => fs.writeFileSync(file, String(target / KIB))),
     available: () => {
       const result = meminfo.read();
-      if (result.ok) return result.availableBytes;
+      if (result.ok) return bytes(Math.max(0, result.availableBytes - meminfo.codeBytes));
       throw new MemtideError({ operation: 'read what is available', object: meminfoFile, actual: result.reason });
     },
   };

@@ -44,6 +44,19 @@ describe('meminfo', () => {
     reader.close();
   });
 
+  it('tells the code of what runs, without what is shared memory', (test) => {
+    const root = fixtureTree(test, {
+      meminfo: `${MEMINFO}Mapped:   5000 kB\nShmem:  1000 kB\nShmemPmdMapped:  7 kB\n`,
+    });
+    const reader = new MeminfoReader(`${root}/meminfo`);
+    reader.read();
+    assert.equal(reader.codeBytes, 4000 * 1024);
+    put(root, 'meminfo', MEMINFO);
+    reader.read();
+    assert.equal(reader.codeBytes, 0);
+    reader.close();
+  });
+
   it('sees a total that a balloon has changed since', (test) => {
     const root = fixtureTree(test, { meminfo: MEMINFO });
     const reader = new MeminfoReader(`${root}/meminfo`);
