@@ -131,13 +131,8 @@ guest
   .addOption(runDirOption())
   .option('--wait <s>', 'how long to wait for the memory', positive, 30)
   .addHelpText('after', '\nExamples:\n  $ memtide guest create cluster.cfg --wait 60')
-  .action((file: string, { runDir, wait }) =>
-    run(async () =>
-      (await import('./commands/guest.ts')).guestCreateCommand(
-        { file, waitSeconds: wait, ...(runDir === undefined ? {} : { runDir }) },
-        io,
-      ),
-    ),
+  .action((file: string, options) =>
+    run(async () => (await import('./commands/guest.ts')).guestCreateCommand({ ...options, file }, io)),
   );
 
 program

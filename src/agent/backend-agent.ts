@@ -124,8 +124,7 @@ export class BackendAgent implements CommandedBackend {
       onDomain: (domain, connected, limitBytes) => this.#met(domain, connected, limitBytes),
       onUntold: (domain, notice) => this.#remote?.tell(domain, notice),
       status: () => this.#status(),
-      room: ({ byteLength, waitMillis, holdMillis }) =>
-        this.makeRoom(bytes(byteLength), waitMillis * 1000, holdMillis * 1000),
+      room: (...room) => this.makeRoom(...room),
       // An agent that is started again takes its domain's budget up where it stands, not where it once began.
       budgetOf: (domain) => this.#mover?.limitOf(domain),
       brokerUrl: this.#telemetry.status().brokerUrl,

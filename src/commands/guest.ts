@@ -15,7 +15,8 @@ export interface GuestCreateOptions {
   /** A domain config, as xl reads it. */
   readonly file: string;
   readonly runDir?: string;
-  readonly waitSeconds: number;
+  /** For the memory, in seconds. */
+  readonly wait: number;
 }
 
 /** The toolstack takes seconds, on an emulated board tens of them; what is not taken by then is everybody's again. */
@@ -29,7 +30,7 @@ export async function guestCreateCommand(options: GuestCreateOptions, io: Comman
   const file = path.resolve(io.cwd, options.file);
   const { memoryMib } = parseGuestConfig(read(file), file);
   const { backendSocket } = new RunFiles(chooseRunDir(options.runDir, io));
-  if (fs.existsSync(backendSocket)) await collect(backendSocket, mebibytes(memoryMib), options.waitSeconds);
+  if (fs.existsSync(backendSocket)) await collect(backendSocket, mebibytes(memoryMib), options.wait);
   else io.stderr.write(`memtide: no back end runs (no ${backendSocket}): the guest is created as it is\n`);
   const child = spawn('xl', ['create', file], { stdio: 'inherit', env: io.env as NodeJS.ProcessEnv });
   try {

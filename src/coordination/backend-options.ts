@@ -1,6 +1,6 @@
 import type { Mode } from '../records.ts';
 import type { Bytes } from '../units.ts';
-import type { BackendCall, BackendNotice, RoomCall } from './agent-protocol.ts';
+import type { BackendCall, BackendNotice } from './agent-protocol.ts';
 import type { ArenaWish } from './backend-arena.ts';
 import type { PairLimits } from './pair-limits.ts';
 import type { PlaneScheduling } from './plane-constructs.ts';
@@ -26,7 +26,7 @@ export interface BackendOptions extends ArenaWish {
   /** Answers whoever asks for the state of the machine. */
   readonly status?: () => unknown;
   /** Collects memory for a guest of Xen that is to be created; refused where left out. */
-  readonly room?: (call: RoomCall) => Promise<boolean>;
+  readonly room?: (room: Bytes, waitMicros: number, holdMicros: number) => Promise<boolean>;
   /** A notice that the socket could not carry: for another link, where there is one. */
   readonly onUntold?: (domain: string, notice: BackendNotice) => void;
   readonly brokerUrl?: string | undefined;

@@ -11,7 +11,7 @@ import { mapFile, wordsOf } from '../native/mapping.ts';
 import { tryLockByte } from '../native/ofd-lock.ts';
 import { type InternalWaste, WasteMeter } from '../platforms/arena/internal-waste.ts';
 import type { Mode } from '../records.ts';
-import { formatBytes } from '../units.ts';
+import { bytes, formatBytes } from '../units.ts';
 import type { BackendNotice, FrontendWelcome, NeedOverLink } from './agent-protocol.ts';
 import { type ArenaInfo, leftArena, writeArenaInfo } from './arena-info.ts';
 import { type ArenaFacts, type BackendArena, makeArena, takeUpArena } from './backend-arena.ts';
@@ -72,8 +72,9 @@ export class BackendService {
     await this.#startPlane(doorbell);
     this.#links = new SocketLinkServer(this.files.backendSocket, this.#host(), {
       status: () => this.#options.status?.(),
-      room: async (call) => {
-        if (this.#options.room) return this.#options.room(call);
+      room: async ({ byteLength, waitMillis, holdMillis }) => {
+        const { room } = this.#options;
+        if (room) return room(bytes(byteLength), waitMillis * 1000, holdMillis * 1000);
         throw new Error('room: nothing here collects memory for guests');
       },
     });

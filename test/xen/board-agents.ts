@@ -2,6 +2,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import fs from 'node:fs';
+import { after } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { askBackend, type BackendStatus } from '../../src/demo/backend-status.ts';
 import { GUESTS, type Guest, inDom0, inGuest } from './guests.ts';
@@ -37,6 +38,12 @@ export class BoardAgents {
   #backend!: ChildProcess;
 
   private constructor() {}
+
+  /** Those that the files of a suite share, until all of it has ended: starting them takes a minute. */
+  static shared(): Promise<BoardAgents> {
+    shared ??= BoardAgents.start();
+    return shared;
+  }
 
   static async start(): Promise<BoardAgents> {
     const agents = new BoardAgents();
@@ -120,6 +127,11 @@ export class BoardAgents {
     for (const guest of GUESTS) await restore(guest);
   }
 }
+
+let shared: Promise<BoardAgents> | undefined;
+after(async () => {
+  if (shared) await (await shared).stop();
+});
 
 async function restore(guest: Guest): Promise<void> {
   await inDom0('xl', 'mem-max', guest.name, '256');

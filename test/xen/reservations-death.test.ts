@@ -32,11 +32,10 @@ describe('death and restart around reservations', { ...ON_BOARD, timeout: 1_200_
     books = new HypercallBooks();
     relay = await XenstoreRelay.open('/run/memtide-test-xenstored');
     total = await allMemory();
-    agents = await BoardAgents.start();
+    agents = await BoardAgents.shared();
     await pooled();
   });
-  after(async () => {
-    await agents?.stop();
+  after(() => {
     relay?.close();
     books?.close();
   });

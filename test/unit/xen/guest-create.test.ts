@@ -38,7 +38,7 @@ async function place(t: TestContext, answer?: BackendReply) {
   }
   const bin = path.join(packageRoot(), 'test/fakes/bin');
   const io = fakeIo({ cwd: folder, env: { ...process.env, PATH: `${bin}:${process.env.PATH}`, FAKE_XL: folder } });
-  const create = (named = 'cluster.cfg') => guestCreateCommand({ file: named, runDir: folder, waitSeconds: 0.5 }, io);
+  const create = (named = 'cluster.cfg') => guestCreateCommand({ file: named, runDir: folder, wait: 0.5 }, io);
   const xl = (): string => {
     const log = path.join(folder, 'log');
     return fs.existsSync(log) ? fs.readFileSync(log, 'utf8') : '';
@@ -76,7 +76,7 @@ test('a toolstack that refuses, and a config that is not there, end with their o
   await assert.rejects(create('missing.cfg'), { exitCode: EXIT.usage });
   fs.writeFileSync(path.join(folder, 'xl'), '#!/bin/sh\nexit 3\n', { mode: 0o755 });
   const io = fakeIo({ cwd: folder, env: { PATH: folder } });
-  assert.equal(await guestCreateCommand({ file, runDir: folder, waitSeconds: 1 }, io), 3);
+  assert.equal(await guestCreateCommand({ file, runDir: folder, wait: 1 }, io), 3);
 });
 
 test('of a domain config the larger of memory and maxmem counts, whatever stands around them', () => {
