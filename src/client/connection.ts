@@ -168,6 +168,7 @@ export class Connection implements LeaseOwner {
     for (const lease of this.#leases) {
       lease.end('connection-closed');
       this.#space.release(lease.claimed);
+      if (lease.window) this.#windows.recycle(lease.window);
     }
     this.#leases.clear();
     await this.#socket.close();

@@ -8,7 +8,7 @@ import type { Geometry } from '../control/layout.ts';
 import type { GrantedControl } from '../coordination/session-protocol.ts';
 import { MemtideError } from '../errors.ts';
 import { errno, errnoName, pidfdGetfd, pidfdOpen, viewOf } from '../native/libc.ts';
-import { MAX_VIEW_BYTES, mapShared, reserveAddresses } from '../native/mapping.ts';
+import { MAX_VIEW_BYTES, type Mapping, mapShared, replaceWithPrivate, reserveAddresses } from '../native/mapping.ts';
 import type { Extent } from '../platforms/contracts.ts';
 import { roundUp } from '../units.ts';
 import { ChunkGrants } from '../xen/chunk-grants.ts';
@@ -17,6 +17,8 @@ import { GrantedArena } from '../xen/granted-arena.ts';
 import { type MappedGrants, mapGrants } from '../xen/map-grants.ts';
 import { XEN_PAGE_BYTES } from '../xen/page-size.ts';
 import type { LeasedMemory, LeaseWindow, Windows } from './lease-windows.ts';
+
+const CONTROL_FILE = 'granted control file';
 
 export interface GrantedMemory {
   readonly file: MappedControlFile;
@@ -28,15 +30,14 @@ export interface GrantedMemory {
 /** @throws MemtideError where this process may not have what its agent has. */
 export function openGranted(control: GrantedControl): GrantedMemory {
   const fd = takeFrom(control);
-  let file: MappedControlFile;
+  let shared: Mapping;
   try {
-    file = new MappedControlFile(
-      mapShared(fd, control.byteLength, { what: 'granted control file', offset: control.index }),
-    );
+    shared = mapShared(fd, control.byteLength, { what: CONTROL_FILE, offset: control.index });
   } finally {
     fs.closeSync(fd);
   }
-  const geometry = readIdentity(file.words, 'granted control file');
+  const file = new MappedControlFile(shared);
+  const geometry = readIdentity(file.words, CONTROL_FILE);
   const grants = new ChunkGrants(file.words, geometry);
   const arena = new GrantedArena(grants, geometry);
   arena.follow();
@@ -47,7 +48,11 @@ export function openGranted(control: GrantedControl): GrantedMemory {
       if (!arena.ensure(offset, length)) throw notGranted(offset);
     },
     follow: () => void arena.follow(),
-    close: () => arena.close(),
+    close() {
+      arena.close();
+      // dom0 hears of the agent's end once nobody has these pages mapped. Who still looks at them sees zeroes.
+      replaceWithPrivate(shared, CONTROL_FILE);
+    },
   };
   return { file, geometry, memory, windows: new GrantWindows(grants) };
 }

@@ -211,6 +211,19 @@ describe('leases over grants, without Xen', { skip, timeout: 300_000 }, () => {
     await untilLent('shares are equal again', isShared);
   });
 
+  test('a connection that is closed leaves nothing of its agent or of dom0 mapped, leases or not', async () => {
+    const [application] = applications as [Application];
+    const mapped = (): boolean => fs.readFileSync(`/proc/${application.pid}/maps`, 'latin1').includes('/pages-');
+    await until('it leases', async () => ((await application.call('tryBorrow', 3)) ? true : undefined));
+    while (await application.call('tryBorrow', 3)); // some of it scattered: pieces shown side by side
+    assert.equal(mapped(), true);
+    await application.call('close');
+    assert.equal(mapped(), false);
+    await untilLent('its memory is there again', ({ guests }) =>
+      guests.every(({ leased_bytes }) => leased_bytes === 0),
+    );
+  });
+
   test('dom0’s agent is started again: guests’ agents live on, and applications connect anew', async () => {
     for (const application of applications) await application.call('close');
     await stopAgent('dom0');
@@ -255,6 +268,10 @@ class Application {
   ): Promise<Awaited<ReturnType<LeaseCalls[Name]>>> {
     this.#socket.write(`${JSON.stringify({ name, args })}\n`);
     return new Promise((resolve, reject) => this.#waiting.push({ resolve: resolve as never, reject }));
+  }
+
+  get pid(): number {
+    return this.#child.pid!;
   }
 
   /** It stands still, or goes on. */
