@@ -82,8 +82,7 @@ export class Connection implements LeaseOwner {
     this.#keepFd = parts.keepFd;
     this.#pipe = parts.pipe;
     this.#slot = new RequestSlot(parts.file, welcome.session, parts.pipe, () => parts.bell.ring(welcome.session));
-    this.#pipe.on('data', () => this.#woken());
-    this.#pipe.unref();
+    this.#pipe.on('data', () => this.#woken()).unref();
   }
 
   /** The number of this connection among those of its domain. */
