@@ -238,9 +238,10 @@ program
   .option('--xen <address>', 'in a guest of Xen: every way in which it comes to memory; ADDRESS:PORT of --xen-dom0')
   .option('--xen-donor <address>', 'in another guest, beside it: gives what dom0 asks for')
   .option('--xen-dom0 <address>', 'in dom0, beside them: ADDRESS:PORT to listen at, on the bridge between the domains')
+  .option('--xen-replay <file>', 'in dom0: recordings played in two guests under every rival, as the file says')
   .option('--sizes-mib <sizes>', 'with --xen: other sizes than 2,8,32,128', list)
-  .option('--cases <names>', 'with --xen: these only', (text: string) => text.split(','))
-  .option('--rounds <n>', 'with --xen: how often each is taken', positive)
+  .option('--cases <names>', 'with --xen, --xen-replay: these only', (text: string) => text.split(','))
+  .option('--rounds <n>', 'with --xen, --xen-replay: how often each is taken', positive)
   .option('--json', 'the rows, for programs')
   .addHelpText(
     'after',
@@ -255,7 +256,7 @@ Examples:
   .action((options) =>
     run(async () => {
       const how = { quick: options.quick === true, json: options.json === true };
-      if (options.xen ?? options.xenDonor ?? options.xenDom0)
+      if (options.xen ?? options.xenDonor ?? options.xenDom0 ?? options.xenReplay)
         return (await import('./commands/bench-xen.ts')).benchXenCommand({ ...options, ...how }, io);
       if (options.curve) return (await import('./commands/bench-curve.ts')).benchCurveCommand(how, io);
       if (options.pressure) return (await import('./commands/bench-pressure.ts')).benchPressureCommand(how, io);

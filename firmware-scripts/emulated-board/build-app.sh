@@ -8,11 +8,15 @@ trap 'rm -rf "$work"' EXIT
 mkdir -p "$work/app/dist" "$(dirname "$2")"
 cp -r "$root/package.json" "$root/boards" "$work/app/"
 cp -r "$root/dist/bin" "$root/dist/src" "$root/dist/test" "$work/app/dist/"
+mkdir -p "$work/app/src/evaluation"
+cp -r "$root/src/evaluation/recordings" "$work/app/src/evaluation/"
 cp -r "$1/node_modules" "$work/app/"
 if command -v aarch64-linux-gnu-gcc >/dev/null; then
   mkdir "$work/app/bin"
-  aarch64-linux-gnu-gcc -static -O2 -Wall -Wextra -Werror -o "$work/app/bin/evtchn-ping-pong" \
-    "$root/firmware-scripts/emulated-board/evtchn-ping-pong.c"
+  for program in evtchn-ping-pong play-plan; do
+    aarch64-linux-gnu-gcc -static -O2 -Wall -Wextra -Werror -o "$work/app/bin/$program" \
+      "$root/firmware-scripts/emulated-board/$program.c"
+  done
 fi
 # What only people and compilers read.
 find "$work/app" \( -name '*.map' -o -name '*.d.ts' -o -name '*.d.mts' -o -name '*.d.cts' -o -name '*.md' \) -delete

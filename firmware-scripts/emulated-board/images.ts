@@ -33,8 +33,16 @@ export async function buildImages(repository: string, cache: string, progress: P
   const modules = await progress.step('packages of memtide, for arm64', () =>
     cached(cache, 'modules', modulesKey, (folder) => run(script('build-modules.sh'), folder)),
   );
-  const compiled = inRepository('dist/bin', 'dist/src', 'dist/test', 'boards', 'package.json');
-  const appInputs = [script('build-app.sh'), script('evtchn-ping-pong.c'), ...compiled];
+  const compiled = inRepository(
+    'dist/bin',
+    'dist/src',
+    'dist/test',
+    'boards',
+    'src/evaluation/recordings',
+    'package.json',
+  );
+  const programs = ['evtchn-ping-pong.c', 'play-plan.c'].map(script);
+  const appInputs = [script('build-app.sh'), ...programs, ...compiled];
   const appKey = hashOf(appInputs, [path.basename(modules)]);
   const app = await progress.step('memtide as compiled here', () =>
     cached(cache, 'app', appKey, (folder) => run(script('build-app.sh'), modules, path.join(folder, 'app.img'))),

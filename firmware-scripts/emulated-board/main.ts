@@ -5,6 +5,7 @@
  *   main.js test NAME  the same with one part: leases.test
  *   main.js bench ...  boots it, runs memtide bench --xen in it with the options that follow, keeps the result. One more is
  *                      --guest-mib N: what each guest is booted with, 384 when left out
+ *   main.js replay ... boots it, plays recordings in its guests under memtide and under its rivals, shows what it came to
  *   main.js capture    boots it, and writes boards/qemu/virt-arm64/captures anew
  *   main.js console    the console of dom0 of the board that runs (Ctrl-] leaves)
  */
@@ -22,6 +23,7 @@ import { attachConsole } from './console.ts';
 import { type Guest, readGuests, withMemory } from './guests.ts';
 import { buildImages, OutOfReach } from './images.ts';
 import { Progress } from './progress.ts';
+import { readReplayOptions, runReplay } from './replay.ts';
 import { whatIsMissing } from './requirements.ts';
 import { keepLast } from './run-folders.ts';
 import { runSuite } from './suite.ts';
@@ -100,6 +102,10 @@ const WITH_BOARD: Readonly<Record<string, () => Promise<number>>> = {
       return 0;
     }, guestMib);
   },
+  replay: () => {
+    const options = readReplayOptions(process.argv.slice(3), path.join(repository, 'boards', BOARD, 'replay.json'));
+    return withBoard((board, _, folder) => runReplay(board, folder, progress, options), options.bootMib);
+  },
   capture: () =>
     withBoard(async (board, guests) => {
       await capture(board, guests, path.join(repository, 'boards', BOARD, 'captures'));
@@ -111,7 +117,7 @@ async function main(command = ''): Promise<number> {
   if (command === 'console') return attachConsole(runs);
   const work = WITH_BOARD[command];
   if (work === undefined) {
-    progress.say('usage: main.js run | test [NAME] | bench [OPTIONS] | capture | console');
+    progress.say('usage: main.js run | test [NAME] | bench [OPTIONS] | replay [OPTIONS] | capture | console');
     return 2;
   }
   const missing = whatIsMissing(process.env.PATH ?? '', process.getuid?.() ?? 0);

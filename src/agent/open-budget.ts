@@ -53,7 +53,7 @@ export async function openBudget({ config, domain, budgetBytes, log, tell }: Ope
       throw new RangeError('the agent waits for no balloon');
     },
   });
-  const reserve = guestReserveRule(config.policy.step_cap_mib * MIB);
+  const reserve = guestReserveRule(config.xen.reserve_mib * MIB, config.policy.step_cap_mib * MIB);
   log.info({ enforced_by: route.enforcedBy, boot_bytes: bootBytes }, 'the reservation of the whole guest is moved');
   const horizonMicros = config.xen.horizon_ms * 1000;
   return new GuestReservation({ route, reserve, horizonMicros, clock: systemClock, log, tell });

@@ -44,12 +44,12 @@ export function reserveRule(chunkBytes: number, largestBytes: number): Watermark
 }
 
 /**
- * What a guest holds ahead of need: 1.25 times the largest recent rise of its use within half a second, which is forgotten
+ * What a guest holds ahead of need: 1.25 times the largest recent rise of its use within the horizon, which is forgotten
  * by half in thirty seconds. A balloon is slow, so it keeps more than an arena does, and gives back later.
  */
-export function guestReserveRule(largestBytes: number): WatermarkRule {
+export function guestReserveRule(smallestBytes: number, largestBytes: number): WatermarkRule {
   return {
-    smallestTarget: Math.min(24 * MIB, largestBytes),
+    smallestTarget: Math.min(smallestBytes, largestBytes),
     largestTarget: largestBytes,
     headroom: 1.25,
     lowShare: 0.75,

@@ -13,6 +13,8 @@ export interface BenchXenOptions {
   readonly xenDonor?: string;
   /** In dom0: where to listen. */
   readonly xenDom0?: string;
+  /** In dom0: settings of what is played in two guests. */
+  readonly xenReplay?: string;
   readonly sizesMib?: readonly number[];
   readonly cases?: readonly string[];
   readonly rounds?: number;
@@ -25,6 +27,9 @@ const QUICK_ROUNDS = 3;
 
 /** `memtide bench --xen`: every way in which a guest comes to memory. It takes three programs: in dom0, in a donor, here. */
 export async function benchXenCommand(options: BenchXenOptions, io: CommandIo): Promise<ExitCode> {
+  const { xenReplay } = options;
+  if (xenReplay !== undefined)
+    return (await import('./bench-xen-replay.ts')).benchXenReplayCommand({ ...options, xenReplay }, io);
   if (options.xenDom0 !== undefined) return serve(options.xenDom0, io);
   if (options.xenDonor !== undefined) return give(options.xenDonor, io);
   const { quick, rounds = quick ? QUICK_ROUNDS : ROUNDS, sizesMib, cases } = options;

@@ -56,6 +56,11 @@ export const xen = z.strictObject({
   balloon_stall_ms: whole(50, 60_000)
     .default(250)
     .describe('A balloon that stands still for so long is nudged, and given up after some nudges.'),
+  reserve_mib: whole(4, MAX_MIB)
+    .default(24)
+    .describe(
+      'What a guest holds ahead of need at least, however quiet it was. At most policy.step_cap_mib counts. 24 are there for what no forecast sees; a balloon that is slow wants more.',
+    ),
   horizon_ms: whole(50, 60_000)
     .default(500)
     .describe(

@@ -45,7 +45,7 @@ export class SimulatedGuest {
     });
     this.reservation = new GuestReservation({
       route,
-      reserve: guestReserveRule(mebibytes(64)),
+      reserve: guestReserveRule(mebibytes(24), mebibytes(64)),
       horizonMicros: 500_000,
       clock,
       log: pino({ level: 'silent' }),

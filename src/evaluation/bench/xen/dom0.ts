@@ -9,7 +9,7 @@ import type { MemoryBooks } from '../../../xen/memory-books.ts';
 import { openXenstore } from '../../../xen/xenstore/open.ts';
 import { Xenstore } from '../../../xen/xenstore/xenstore.ts';
 import { runXl } from '../../../xen/xl.ts';
-import { QMEMMAN_CACHE_FACTOR, QMEMMAN_PERIOD_MILLIS } from './cases/qmemman-like.ts';
+import { QMEMMAN_CACHE_FACTOR, QMEMMAN_PERIOD_MILLIS } from '../../rivals/qmemman.ts';
 import { Peer } from './peer.ts';
 
 /** Pages that Xen counts and a guest's kernel does not, and the other way round. */

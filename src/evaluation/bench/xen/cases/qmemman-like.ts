@@ -1,10 +1,6 @@
 import { bytes } from '../../../../units.ts';
+import { QMEMMAN_CACHE_FACTOR, QMEMMAN_PERIOD_MILLIS } from '../../../rivals/qmemman.ts';
 import type { XenCase } from '../case.ts';
-
-/** Between two words of a guest about its memory, and between two rounds of dom0's loop (Qubes OS, qmemman). */
-export const QMEMMAN_PERIOD_MILLIS = 100;
-/** What dom0 lets a guest have for each byte that it uses. */
-export const QMEMMAN_CACHE_FACTOR = 1.3;
 
 let pushing: NodeJS.Timeout | undefined;
 let usedBytes = 0;
