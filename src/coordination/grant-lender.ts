@@ -8,7 +8,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { FifoRinger } from '../control/fifo-bell.ts';
 import { BLOCK_SHIFT, type Geometry, STATE } from '../control/layout.ts';
 import { errorMessage, MemtideError } from '../errors.ts';
-import { shareLent } from '../policy/lent-shares.ts';
+import { type Lendable, shareLent } from '../policy/lent-shares.ts';
 import type { Mode } from '../records.ts';
 import { formatBytes } from '../units.ts';
 import { BackendDiscovery } from '../xen/backend-discovery.ts';
@@ -131,7 +131,7 @@ export class GrantLender {
     return {
       arena_bytes: bytes(this.#total),
       owed_bytes: bytes(this.#owed.count),
-      stuck_bytes: bytes(this.#owed.owedFor(STUCK_MILLIS, performance.now())),
+      stuck_bytes: bytes(this.#lendable.stuck),
       guests: [...this.#guests.values()].map((guest) => {
         guest.ledger.countAll(this.#counts);
         const of = (state: number): number => bytes(this.#counts[state] as number);
@@ -150,6 +150,11 @@ export class GrantLender {
       fast_plane: this.#plane.constructs,
       figures: Object.fromEntries(PLANE_FIGURES.map((name) => [name, this.#plane.figure(name)])),
     };
+  }
+
+  get #lendable(): Lendable {
+    const stuck = this.#owed.owedFor(STUCK_MILLIS, performance.now());
+    return { total: this.#total, owed: this.#owed.count, stuck };
   }
 
   async #appeared(domid: number): Promise<void> {
@@ -238,7 +243,7 @@ export class GrantLender {
       held: this.#held(guest),
       ceiling: this.#ceiling(guest),
     }));
-    const steps = shareLent(this.#total, this.#owed.count, lent, GRANTS_A_TICK);
+    const steps = shareLent(this.#lendable, lent, GRANTS_A_TICK);
     for (const [at, guest] of guests.entries()) {
       const { withdraw, grant } = steps[at]!;
       const { granted, held } = lent[at]!;

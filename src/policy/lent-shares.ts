@@ -21,13 +21,19 @@ export interface LentStep {
 /** A guest keeps what it has unless it has more than a sixteenth of the arena too much: moving costs both guests a mapping. */
 const SLACK_SHARE = 1 / 16;
 
-/**
- * @param total chunks of the arena. @param owed chunks withdrawn before, and still mapped by who had them.
- * @param mostGrants in one step: each takes a while.
- */
-export function shareLent(total: number, owed: number, guests: readonly LentTo[], mostGrants: number): LentStep[] {
+/** The arena, in chunks. */
+export interface Lendable {
+  readonly total: number;
+  /** Withdrawn before, and still mapped by who had them. */
+  readonly owed: number;
+  /** Of these, what is owed for so long that nobody counts on it. */
+  readonly stuck: number;
+}
+
+/** @param mostGrants in one step: each takes a while. */
+export function shareLent({ total, owed, stuck }: Lendable, guests: readonly LentTo[], mostGrants: number): LentStep[] {
   const held = guests.reduce((sum, guest) => sum + guest.held, 0);
-  const each = guests.length === 0 ? 0 : Math.floor(Math.max(0, total - held) / guests.length);
+  const each = guests.length === 0 ? 0 : Math.floor(Math.max(0, total - stuck - held) / guests.length);
   const slack = Math.max(1, Math.floor(total * SLACK_SHARE));
   const granted = guests.reduce((sum, guest) => sum + guest.granted, 0);
   let left = Math.min(mostGrants, Math.max(0, total - granted - owed));

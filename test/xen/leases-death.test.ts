@@ -98,7 +98,7 @@ describe('death while memory is leased', { ...ON_BOARD, timeout: 1_200_000 }, ()
 
   test('a guest, with leases out and memory that it does not give back: all is free at once, and it is lent to again once it is re-created', async () => {
     const { app, other } = lending();
-    await until('it leases', async () => ((await other.call('tryBorrow', 10)) ? true : undefined));
+    await until('it leases', async () => ((await other.call('tryBorrow', 4)) ? true : undefined));
     await inGuest(infotainment, `kill -STOP ${await other.call('pid')}`);
     await until('it is asked for what it has mapped', async () => {
       await takeAll(app);

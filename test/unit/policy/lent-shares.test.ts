@@ -1,19 +1,20 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { type LentTo, shareLent } from '../../../src/policy/lent-shares.ts';
+import { type Lendable, type LentTo, shareLent } from '../../../src/policy/lent-shares.ts';
 
+const arena = (total: number, owed = 0, stuck = 0): Lendable => ({ total, owed, stuck });
 const guest = (granted: number, held: number, ceiling = 1000): LentTo => ({ granted, held, ceiling });
 
 test('what nobody uses is divided equally', () => {
-  assert.deepEqual(shareLent(24, 0, [guest(0, 0), guest(0, 0)], 100), [
+  assert.deepEqual(shareLent(arena(24, 0), [guest(0, 0), guest(0, 0)], 100), [
     { withdraw: 0, grant: 12 },
     { withdraw: 0, grant: 12 },
   ]);
 });
 
 test('only so many are granted in one step', () => {
-  const steps = shareLent(24, 0, [guest(0, 0), guest(0, 0)], 4);
+  const steps = shareLent(arena(24, 0), [guest(0, 0), guest(0, 0)], 4);
   assert.equal(
     steps.reduce((sum, { grant }) => sum + grant, 0),
     4,
@@ -21,27 +22,38 @@ test('only so many are granted in one step', () => {
 });
 
 test('a guest that uses its own up gets from one that does not', () => {
-  const [busy, idle] = shareLent(24, 0, [guest(12, 12), guest(12, 0)], 4);
+  const [busy, idle] = shareLent(arena(24, 0), [guest(12, 12), guest(12, 0)], 4);
   assert.deepEqual(busy, { withdraw: 0, grant: 0 });
   assert.deepEqual(idle, { withdraw: 6, grant: 0 });
   assert.deepEqual(
-    shareLent(24, 6, [guest(12, 12), guest(6, 0)], 4)[0],
+    shareLent(arena(24, 6), [guest(12, 12), guest(6, 0)], 4)[0],
     { withdraw: 0, grant: 0 },
     'not let go of yet',
   );
-  assert.deepEqual(shareLent(24, 0, [guest(12, 12), guest(6, 0)], 4)[0], { withdraw: 0, grant: 4 });
+  assert.deepEqual(shareLent(arena(24, 0), [guest(12, 12), guest(6, 0)], 4)[0], { withdraw: 0, grant: 4 });
+});
+
+test('what is stuck with a guest that is gone is shared by those that are there', () => {
+  const [successor, idle] = shareLent(arena(24, 12, 12), [guest(0, 0), guest(12, 4)], 4);
+  assert.deepEqual(successor, { withdraw: 0, grant: 0 }, 'there is nothing yet');
+  assert.deepEqual(idle, { withdraw: 4, grant: 0 });
+  assert.deepEqual(shareLent(arena(24, 12, 12), [guest(0, 0), guest(8, 4)], 4)[0], { withdraw: 0, grant: 4 });
+});
+
+test('what is merely on its way is still counted on', () => {
+  assert.deepEqual(shareLent(arena(24, 6), [guest(12, 12), guest(6, 0)], 4)[1], { withdraw: 0, grant: 0 });
 });
 
 test('a small difference moves nothing, and one guest alone has everything', () => {
-  assert.deepEqual(shareLent(24, 0, [guest(12, 2), guest(12, 0)], 4), [
+  assert.deepEqual(shareLent(arena(24, 0), [guest(12, 2), guest(12, 0)], 4), [
     { withdraw: 0, grant: 0 },
     { withdraw: 0, grant: 0 },
   ]);
-  assert.deepEqual(shareLent(24, 0, [guest(20, 3)], 10), [{ withdraw: 0, grant: 4 }]);
+  assert.deepEqual(shareLent(arena(24, 0), [guest(20, 3)], 10), [{ withdraw: 0, grant: 4 }]);
 });
 
 test('what a guest claims to hold gives it no more than its ceiling', () => {
-  assert.deepEqual(shareLent(24, 0, [guest(12, 12, 12)], 8), [{ withdraw: 0, grant: 0 }]);
+  assert.deepEqual(shareLent(arena(24, 0), [guest(12, 12, 12)], 8), [{ withdraw: 0, grant: 0 }]);
 });
 
 test('nothing in use is withdrawn, and never is more granted than nobody has', () => {
@@ -58,7 +70,7 @@ test('nothing in use is withdrawn, and never is more granted than nobody has', (
       }));
       const granted = lent.reduce((sum, each) => sum + each.granted, 0);
       const total = granted + owed + spare;
-      const steps = shareLent(total, owed, lent, most);
+      const steps = shareLent(arena(total, owed), lent, most);
       for (const [at, { withdraw }] of steps.entries()) {
         assert.ok(withdraw >= 0 && withdraw <= lent[at]!.granted - lent[at]!.held);
       }
