@@ -49,7 +49,7 @@ export async function guestCreateCommand(options: GuestCreateOptions, io: Comman
 
 async function collect(socket: string, memory: Bytes, waitSeconds: number): Promise<void> {
   const call = { op: 'room', byteLength: memory, waitMillis: Math.round(waitSeconds * 1000), holdMillis: HOLD_MILLIS };
-  const reply = await ask(socket, call);
+  const reply = await askBackendSocket(socket, call);
   if (reply.ok && 'room' in reply && reply.room) return;
   throw new MemtideError({
     operation: 'collect memory for a guest',
@@ -60,7 +60,8 @@ async function collect(socket: string, memory: Bytes, waitSeconds: number): Prom
   });
 }
 
-async function ask(path: string, call: object): Promise<BackendReply> {
+/** One question to the back end. @throws MemtideError when it cannot be reached. */
+export async function askBackendSocket(path: string, call: object): Promise<BackendReply> {
   const socket = net.connect(path);
   let text = '';
   try {

@@ -6,10 +6,11 @@ import net from 'node:net';
 import os from 'node:os';
 import path from 'node:path';
 import { type TestContext, test } from 'node:test';
-import { guestCreateCommand } from '../../../src/commands/guest.ts';
-import type { BackendReply } from '../../../src/coordination/agent-protocol.ts';
+import { askBackendSocket, guestCreateCommand } from '../../../src/commands/guest.ts';
+import type { BackendReply, RoomCall } from '../../../src/coordination/agent-protocol.ts';
 import { serveLines } from '../../../src/coordination/line-server.ts';
 import { RunFiles } from '../../../src/coordination/run-files.ts';
+import { SocketLinkServer } from '../../../src/coordination/socket-link-server.ts';
 import { EXIT } from '../../../src/errors.ts';
 import { packageRoot } from '../../../src/package-root.ts';
 import { MIB } from '../../../src/units.ts';
@@ -77,6 +78,27 @@ test('a toolstack that refuses, and a config that is not there, end with their o
   fs.writeFileSync(path.join(folder, 'xl'), '#!/bin/sh\nexit 3\n', { mode: 0o755 });
   const io = fakeIo({ cwd: folder, env: { PATH: folder } });
   assert.equal(await guestCreateCommand({ file, runDir: folder, wait: 1 }, io), 3);
+});
+
+test('sizes and times that are none are refused by the back end before anybody collects anything', async (t) => {
+  const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'memtide-room-'));
+  const asked: RoomCall[] = [];
+  const nobody = { admit: () => ({ ok: false as const, error: 'nobody' }), joined() {}, left() {}, call() {} };
+  const server = new SocketLinkServer(path.join(folder, 'back'), nobody, {
+    status: () => 'fine',
+    room: async (call) => asked.push(call) > 0,
+  });
+  await server.start();
+  t.after(async () => {
+    await server.stop();
+    fs.rmSync(folder, { recursive: true });
+  });
+  const ask = (call: object) => askBackendSocket(path.join(folder, 'back'), { op: 'room', ...call });
+  for (const byteLength of [undefined, -1, 1.5, 2 ** 60, '1', null])
+    assert.match(JSON.stringify(await ask({ byteLength, waitMillis: 1, holdMillis: 1 })), /whole numbers/);
+  assert.deepEqual(asked, []);
+  assert.deepEqual(await ask({ byteLength: 1, waitMillis: 2, holdMillis: 3, other: 4 }), { ok: true, room: true });
+  assert.deepEqual(asked, [{ byteLength: 1, waitMillis: 2, holdMillis: 3 }]);
 });
 
 test('of a domain config the larger of memory and maxmem counts, whatever stands around them', () => {
