@@ -120,11 +120,10 @@ program
   .addHelpText('after', '\nExamples:\n  $ memtide status\n  $ memtide status --config memtide.json --json')
   .action((options) => run(async () => (await import('./commands/status.ts')).statusCommand(options, io)));
 
-const guest = program
+program
   .command('guest')
   .description('guests of Xen (dom0 only)')
-  .addHelpText('after', '\nExamples:\n  $ memtide guest create /etc/xen/cluster.cfg');
-guest
+  .addHelpText('after', '\nExamples:\n  $ memtide guest create /etc/xen/cluster.cfg')
   .command('create')
   .argument('<config>', 'a domain config, as xl reads it')
   .description('have the back end collect what the guest’s creation needs, then xl create')
@@ -242,6 +241,7 @@ program
   .option('--sizes-mib <sizes>', 'with --xen: other sizes than 2,8,32,128', list)
   .option('--cases <names>', 'with --xen, --xen-replay: these only', (text: string) => text.split(','))
   .option('--rounds <n>', 'with --xen, --xen-replay: how often each is taken', positive)
+  .option('--minutes <n>', 'with --xen: what has been taken after that long is the result', positive)
   .option('--json', 'the rows, for programs')
   .addHelpText(
     'after',

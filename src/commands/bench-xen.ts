@@ -18,6 +18,7 @@ export interface BenchXenOptions {
   readonly sizesMib?: readonly number[];
   readonly cases?: readonly string[];
   readonly rounds?: number;
+  readonly minutes?: number;
   readonly quick: boolean;
   readonly json: boolean;
 }
@@ -32,13 +33,21 @@ export async function benchXenCommand(options: BenchXenOptions, io: CommandIo): 
     return (await import('./bench-xen-replay.ts')).benchXenReplayCommand({ ...options, xenReplay }, io);
   if (options.xenDom0 !== undefined) return serve(options.xenDom0, io);
   if (options.xenDonor !== undefined) return give(options.xenDonor, io);
-  const { quick, rounds = quick ? QUICK_ROUNDS : ROUNDS, sizesMib, cases } = options;
+  const { quick, rounds = quick ? QUICK_ROUNDS : ROUNDS, minutes, sizesMib, cases } = options;
   const sizes = sizesMib?.map(mebibytes) ?? DEFAULT_SIZES;
   return benchInRoom(
     options,
     io,
     ({ progress, signal }) =>
-      runXenBench({ dom0: options.xen!, rounds, sizes, ...(cases && { cases }), progress, signal }),
+      runXenBench({
+        dom0: options.xen!,
+        rounds,
+        sizes,
+        ...(minutes !== undefined && { minutes }),
+        ...(cases && { cases }),
+        progress,
+        signal,
+      }),
     xenBenchText,
   );
 }

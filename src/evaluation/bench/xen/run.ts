@@ -1,10 +1,11 @@
 import { summarize } from '../../../latency/percentiles.ts';
 import { memset } from '../../../native/libc.ts';
 import { mapPrivate, unmapPrivate } from '../../../native/mapping.ts';
+import type { BalloonDriver } from '../../../platforms/xen/balloon-driver.ts';
 import { type Bytes, bytes, MIB, mebibytes, roundDown } from '../../../units.ts';
 import type { Progress } from '../bench-run.ts';
 import { machineFacts } from '../environment.ts';
-import type { XenBench } from './case.ts';
+import type { XenBench, XenCase } from './case.ts';
 import { XEN_CASES } from './cases.ts';
 import { holds, openGuest, resize } from './guest.ts';
 import type { XenBenchResult, XenRow } from './result.ts';
@@ -20,6 +21,8 @@ export interface XenRunOptions {
   readonly dom0: string;
   readonly rounds: number;
   readonly sizes: readonly Bytes[];
+  /** No round begins after that many: what has been taken so far counts. */
+  readonly minutes?: number;
   /** By name; all when left out. */
   readonly cases?: readonly string[];
   readonly progress: Progress;
@@ -45,25 +48,17 @@ export async function runXenBench(options: XenRunOptions): Promise<XenBenchResul
   };
   const boot = driver.current();
   const cases = XEN_CASES.filter(({ name }) => options.cases?.includes(name) ?? true);
-  const rows: XenRow[] = [];
-  const leftOut: XenBenchResult['left_out'][number][] = [];
-  const steps = sizes.length * rounds * cases.length;
+  const until = options.minutes === undefined ? Number.POSITIVE_INFINITY : performance.now() + options.minutes * 60_000;
+  const { plan, leftOut } = planSizes(sizes, boot, driver, cases);
+  const steps = plan.length * rounds * cases.length;
   let step = 0;
   try {
-    for (const size of sizes) {
-      const used = driver.current() - driver.available();
-      const small = bytes(roundDown(Math.min(boot - size, used + HEADROOM), MIB));
-      if (small < used + HEADROOM - MIB) {
-        leftOut.push({
-          bytes: size,
-          reason: `the guest was booted with ${boot / MIB} MiB, of which it needs ${Math.ceil(used / MIB)} itself`,
-        });
-        continue;
-      }
-      const times = new Map(cases.map(({ name }) => [name, { usable: [], touch: [], total: [] } as Times]));
-      for (let round = 0; round < rounds; round++) {
+    // Round by round, so that what the machine does meanwhile falls on all sizes and cases alike.
+    for (let round = 0; round < rounds; round++) {
+      for (const { size, small, times } of plan) {
         for (const each of cases) {
           if (signal.aborted) throw new Error('interrupted');
+          if (performance.now() > until) break;
           progress(`${each.name}, ${size / MIB} MiB, round ${round + 1}`, step++ / steps);
           const held = each.grows ? small : bytes(small + size);
           await dom0.call('setCap', { bytes: Math.max(held, driver.current()) });
@@ -81,7 +76,6 @@ export async function runXenBench(options: XenRunOptions): Promise<XenBenchResul
           total.push((done - started) * 1000);
         }
       }
-      for (const { name } of cases) rows.push(rowOf(name, size, times.get(name)!));
     }
   } finally {
     await dom0.call('setCap', { bytes: boot }).catch(() => {});
@@ -89,6 +83,9 @@ export async function runXenBench(options: XenRunOptions): Promise<XenBenchResul
     await dom0.call('mirrorTarget', { bytes: boot }).catch(() => {});
     dom0.end();
   }
+  const rows = plan.flatMap(({ size, times }) =>
+    cases.flatMap(({ name }) => (times.get(name)!.total.length === 0 ? [] : rowOf(name, size, times.get(name)!))),
+  );
   const { date, cpu, kernel, node, load_1min } = machineFacts();
   return {
     platform: 'xen',
@@ -107,6 +104,28 @@ export async function runXenBench(options: XenRunOptions): Promise<XenBenchResul
     ratios: ratiosOf(rows),
     left_out: leftOut,
   };
+}
+
+interface PlannedSize {
+  readonly size: Bytes;
+  /** What the guest is made to hold before it grows. */
+  readonly small: Bytes;
+  /** By case. */
+  readonly times: ReadonlyMap<string, Times>;
+}
+
+function planSizes(sizes: readonly Bytes[], boot: Bytes, driver: BalloonDriver, cases: readonly XenCase[]) {
+  const used = boot - driver.available();
+  const plan: PlannedSize[] = [];
+  const leftOut: XenBenchResult['left_out'][number][] = [];
+  for (const size of sizes) {
+    const small = bytes(roundDown(Math.min(boot - size, used + HEADROOM), MIB));
+    const reason = `the guest was booted with ${boot / MIB} MiB, of which it needs ${Math.ceil(used / MIB)} itself`;
+    if (small < used + HEADROOM - MIB) leftOut.push({ bytes: size, reason });
+    else
+      plan.push({ size, small, times: new Map(cases.map(({ name }) => [name, { usable: [], touch: [], total: [] }])) });
+  }
+  return { plan, leftOut };
 }
 
 /** Fresh pages of a program: what it costs to use memory once it is there. */
