@@ -35,7 +35,7 @@ describe('reservations moved by the agents', { ...ON_BOARD, timeout: 1_200_000 }
 
   test('mode hypervisor: an unmodified program finds memory that came ahead of it; dom0 lets nobody grow', async (t) => {
     const [before, held] = [await agents.guest(recipient.name), await xlMib(recipient.name)];
-    t.diagnostic(`emulated: ${await load(recipient, 8)}`);
+    t.diagnostic(`emulated: ${await load(recipient, 8, 8)}`);
     const after = await agents.guest(recipient.name);
     assert.equal(after.let_grow, before.let_grow, 'it grew by itself');
     assert.ok((await peakMib(recipient)) > held, `it holds more than ${held} MiB`);
@@ -56,7 +56,7 @@ describe('reservations moved by the agents', { ...ON_BOARD, timeout: 1_200_000 }
       return entitlement_bytes <= held_bytes + MIB;
     });
     const before = await agents.xen();
-    t.diagnostic(`emulated: ${await load(recipient, 8)}`);
+    t.diagnostic(`emulated: ${await load(recipient, 8, 4)}`);
     const now = await agents.guest(recipient.name);
     const then = before.guests.find(({ name }) => name === recipient.name)!;
     assert.ok(now.let_grow > then.let_grow, 'it was let grow');
@@ -65,19 +65,19 @@ describe('reservations moved by the agents', { ...ON_BOARD, timeout: 1_200_000 }
 });
 
 /**
- * A program that holds more and more, 4 MiB at a time, in the end `beyondMib` more than the guest has available at its start:
+ * A program that holds more and more, `stepMib` a second, in the end `beyondMib` more than the guest has available at its start:
  * beside the code of what runs there.
  * @returns what its memory was like, for people.
  */
-async function load(guest: Guest, beyondMib: number): Promise<string> {
+async function load(guest: Guest, beyondMib: number, stepMib: number): Promise<string> {
   const said = await inGuest(
     guest,
     `stalls() { awk -v kind=$1 '$1 == kind { sub("total=", "", $5); print int($5 / 1000) }' /proc/pressure/memory; }
      held=/sys/devices/system/xen_memory/xen_memory0/info/current_kb
      some=$(stalls some); full=$(stalls full); from=$(cat $held); : >/tmp/peak
      available=$(awk '$1 == "MemAvailable:" { all = $2 } $1 == "Mapped:" { code = $2 } END { print int((all - code) / 1024) }' /proc/meminfo)
-     steps=$(((available + ${beyondMib} + 3) / 4)); mib=$((steps * 4))
-     (for i in $(seq $steps); do head -c 4M /dev/zero; cat $held >>/tmp/peak; sleep 1; done) | tail -c \${mib}M | wc -c >/tmp/bytes
+     steps=$(((available + ${beyondMib} + ${stepMib} - 1) / ${stepMib})); mib=$((steps * ${stepMib}))
+     (for i in $(seq $steps); do head -c ${stepMib}M /dev/zero; cat $held >>/tmp/peak; sleep 1; done) | tail -c \${mib}M | wc -c >/tmp/bytes
      [ $(cat /tmp/bytes) -eq $((mib * 1048576)) ] || { echo "it was killed at $(tail -n 1 /tmp/peak) KiB"; exit 1; }
      echo "$mib MiB, ${beyondMib} more than was available in $((from / 1024)) MiB; $(($(sort -n /tmp/peak | tail -n 1) / 1024)) MiB at most; stalled $(($(stalls some) - some)) ms (some), $(($(stalls full) - full)) ms (full)"`,
   );
