@@ -9,6 +9,7 @@ import type { Guest } from './guests.ts';
 import type { Progress } from './progress.ts';
 
 const DOM0 = '10.17.0.1:4711';
+const FILES = '/opt/memtide/boards/qemu/virt-arm64';
 /** Node takes 4 to 14 s to start in a guest, and several times that beside other work. */
 const START_SECONDS = 300;
 const BENCH_SECONDS = 3600;
@@ -49,6 +50,28 @@ export async function runXenBench(board: Board, parts: BenchParts, progress: Pro
     board.dom0.must(background(`memtide bench --xen-dom0 ${DOM0}`, '/run/share/log/bench-dom0.log', 'serves at'), {
       deadlineSeconds: START_SECONDS,
     }),
+  );
+  // Both run beside everything that is measured: an agent is there in earnest, too.
+  await progress.step('the agent of dom0 lends memory', () =>
+    board.dom0.must(
+      background(
+        `memtide-agent --role backend --config ${FILES}/lending-dom0.json`,
+        '/run/share/log/agent-dom0.log',
+        'backend: ready',
+      ),
+      { deadlineSeconds: START_SECONDS },
+    ),
+  );
+  await progress.step(`the agent of ${recipient.name} borrows it`, () =>
+    board.in(
+      recipient,
+      background(
+        `memtide-agent --domain ${recipient.name} --config ${FILES}/lending-guest.json`,
+        '/tmp/agent.log',
+        'dom0 lends memory',
+      ),
+      { deadlineSeconds: START_SECONDS },
+    ),
   );
   await progress.step(`${donor.name} is the donor`, () =>
     board.in(donor, background(`memtide bench --xen-donor ${DOM0}`, '/tmp/bench.log', 'is the donor'), {

@@ -6,6 +6,7 @@ import { DEFAULT_SIZES, runXenBench } from '../evaluation/bench/xen/run.ts';
 import { mebibytes } from '../units.ts';
 import { benchInRoom } from './bench-room.ts';
 import type { CommandIo } from './io.ts';
+import { chooseRunDir } from './run-dir.ts';
 
 export interface BenchXenOptions {
   /** In a guest: ADDRESS:PORT of the bench in dom0. */
@@ -33,6 +34,7 @@ export async function benchXenCommand(options: BenchXenOptions, io: CommandIo): 
     return (await import('./bench-xen-replay.ts')).benchXenReplayCommand({ ...options, xenReplay }, io);
   if (options.xenDom0 !== undefined) return serve(options.xenDom0, io);
   if (options.xenDonor !== undefined) return give(options.xenDonor, io);
+  const runDir = chooseRunDir(undefined, io);
   const { quick, rounds = quick ? QUICK_ROUNDS : ROUNDS, minutes, sizesMib, cases } = options;
   const sizes = sizesMib?.map(mebibytes) ?? DEFAULT_SIZES;
   return benchInRoom(
@@ -41,6 +43,7 @@ export async function benchXenCommand(options: BenchXenOptions, io: CommandIo): 
     ({ progress, signal }) =>
       runXenBench({
         dom0: options.xen!,
+        runDir,
         rounds,
         sizes,
         ...(minutes !== undefined && { minutes }),

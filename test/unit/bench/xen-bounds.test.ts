@@ -1,15 +1,37 @@
 /** What is promised of growth within the entitlement, held against a run of the bench. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { verdictsOf, verdictText } from '../../../src/evaluation/bench/xen/bounds.ts';
+import { leaseVerdictText, verdictsOf, verdictText } from '../../../src/evaluation/bench/xen/bounds.ts';
 import { xenBenchText } from '../../../src/evaluation/bench/xen/report.ts';
 import type { XenBenchResult, XenRow } from '../../../src/evaluation/bench/xen/result.ts';
+import { leasesOf } from '../../../src/evaluation/bench/xen/rows.ts';
 import { MIB } from '../../../src/units.ts';
 
 const ratio = (mib: number, against: string, xen_pool_p50_ratio: number) => ({
   bytes: mib * MIB,
   against,
   xen_pool_p50_ratio,
+});
+
+const row = (name: string, p50: number, mib = 2): XenRow => ({
+  case: name,
+  bytes: mib * MIB,
+  n: 10,
+  p50_us: p50,
+  min_us: p50,
+  max_us: p50,
+  usable_p50_us: p50 / 2,
+  touch_p50_us: p50 / 2,
+});
+
+test('a lease may cost two round trips of a pipe more than the touch of the same size', () => {
+  const leases = leasesOf([row('touch-only', 400), row('xen-lease', 700), row('xen-lease', 9000, 8)], 100);
+  assert.deepEqual(leases, [{ bytes: 2 * MIB, gap_us: 300, pipe_round_trips: 3 }]);
+  assert.equal(
+    leaseVerdictText(leases[0]!, 100),
+    'xen-lease − touch-only at 2 MiB: 300 µs, 3.00 round trips of a local pipe (100 µs), at most 2: MISSED',
+  );
+  assert.doesNotMatch(leaseVerdictText({ bytes: 2 * MIB, gap_us: 200, pipe_round_trips: 2 }, 100), /MISSED/);
 });
 
 test('half of a rival’s time up to 8 MiB, no more than it above; other cases are no rivals', () => {
@@ -35,16 +57,6 @@ test('half of a rival’s time up to 8 MiB, no more than it above; other cases a
 });
 
 test('the report of an emulated run says that it is one, what was left out, and what was missed', () => {
-  const row = (name: string, p50: number): XenRow => ({
-    case: name,
-    bytes: 2 * MIB,
-    n: 10,
-    p50_us: p50,
-    min_us: p50,
-    max_us: p50,
-    usable_p50_us: p50 / 2,
-    touch_p50_us: p50 / 2,
-  });
   const result: XenBenchResult = {
     platform: 'xen',
     environment: {
@@ -60,11 +72,20 @@ test('the report of an emulated run says that it is one, what was left out, and 
     },
     rows: [row('xen-pool', 30_000), row('xl-mem-set', 40_000)],
     ratios: [ratio(2, 'xl-mem-set', 0.75)],
-    left_out: [{ bytes: 128 * MIB, reason: 'the guest was booted with 256 MiB' }],
+    pipe_round_trip: { n: 20, p50_us: 400 },
+    leases: [{ bytes: 2 * MIB, gap_us: 100, pipe_round_trips: 0.25 }],
+    left_out: [
+      { bytes: 128 * MIB, reason: 'the guest was booted with 256 MiB' },
+      { bytes: 32 * MIB, case: 'xen-lease', reason: 'dom0 lends 16 MiB' },
+      { case: 'xen-lease', reason: 'no agent lends here' },
+    ],
   };
   const text = xenBenchText(result);
   assert.match(text, /All times are emulated \(linux,dummy-virt\)/);
   assert.match(text, /128 MiB left out: the guest was booted with 256 MiB/);
+  assert.match(text, /xen-lease, 32 MiB left out: dom0 lends 16 MiB/);
+  assert.match(text, /xen-lease left out: no agent lends here/);
+  assert.match(text, /xen-lease − touch-only at 2 MiB: 100 µs, 0\.25 round trips/);
   assert.match(text, /xl-mem-set at 2 MiB: 0\.75, at most 0\.5: MISSED/);
   assert.doesNotMatch(xenBenchText({ ...result, environment: { ...result.environment, emulated: false } }), /emulated/);
 });

@@ -1,4 +1,4 @@
-import { type Bytes, MIB, mebibytes } from '../../../units.ts';
+import { type Bytes, formatMicros, MIB, mebibytes } from '../../../units.ts';
 import type { XenBenchResult } from './result.ts';
 
 /** Rivals, and the most that `xen-pool` may take of what they take, at p50: half where the way counts, no more than they where the touch does. */
@@ -22,6 +22,15 @@ export function verdictsOf({ ratios }: Pick<XenBenchResult, 'ratios'>): BoundVer
       return { bytes, against, ratio, atMost, holds: ratio <= atMost };
     });
 }
+
+/** A lease may cost so many round trips of a local pipe more than the touch of memory that the program has had all along. */
+const LEASE_PIPE_ROUND_TRIPS = 2;
+
+export const leaseVerdictText = (
+  { bytes, gap_us, pipe_round_trips: trips }: XenBenchResult['leases'][number],
+  pipeMicros: number,
+): string =>
+  `xen-lease − touch-only at ${bytes / MIB} MiB: ${formatMicros(gap_us)}, ${trips.toFixed(2)} round trips of a local pipe (${formatMicros(pipeMicros)}), at most ${LEASE_PIPE_ROUND_TRIPS}${trips <= LEASE_PIPE_ROUND_TRIPS ? '' : ': MISSED'}`;
 
 export const verdictText = ({ bytes, against, ratio, atMost, holds }: BoundVerdict): string =>
   `xen-pool ÷ ${against} at ${bytes / MIB} MiB: ${ratio.toFixed(2)}, at most ${atMost}${holds ? '' : ': MISSED'}`;

@@ -6,6 +6,8 @@ import type { Peer } from './peer.ts';
 export interface XenBench {
   /** As the toolstack names this guest. */
   readonly domain: string;
+  /** Of this domain's agent, whether there is one or not. */
+  readonly agentSocket: string;
   readonly driver: BalloonDriver;
   readonly dom0: Peer;
   /** Changes this guest's reservation by its own balloon, outside what is timed. */
@@ -21,10 +23,18 @@ export interface XenCase {
   readonly about: string;
   /** Whether the guest has to be made small first; else the memory is there already. */
   readonly grows: boolean;
+  /** Once, before anything is timed. @returns why it cannot be taken here, or nothing. */
+  open?(bench: XenBench): Promise<string | undefined>;
+  /** Before the rounds of a size. @returns why it cannot be taken with that, or nothing. */
+  fits?(by: Bytes): Promise<string | undefined>;
   /** Before each round, untimed. @param held what the guest holds, @param by what will be asked for. */
   before?(bench: XenBench, held: Bytes, by: Bytes): Promise<void>;
   /** Timed: from the request until the guest may use so much more. */
   take(bench: XenBench, held: Bytes, by: Bytes): Promise<void>;
+  /** Timed: writes to all of it. Left out: to fresh pages of this program. */
+  touch?(by: Bytes): void;
   /** After each round, untimed. */
   after?(bench: XenBench): Promise<void>;
+  /** Once, at the end, where it was opened. */
+  close?(): Promise<void> | undefined;
 }

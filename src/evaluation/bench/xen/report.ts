@@ -1,11 +1,11 @@
 import { formatMicros, MIB } from '../../../units.ts';
 import { alignedTable } from '../text-table.ts';
-import { verdictsOf, verdictText } from './bounds.ts';
+import { leaseVerdictText, verdictsOf, verdictText } from './bounds.ts';
 import { XEN_CASES } from './cases.ts';
 import type { XenBenchResult } from './result.ts';
 
 export function xenBenchText(result: XenBenchResult): string {
-  const { environment, rows, ratios, left_out } = result;
+  const { environment, rows, ratios, leases, pipe_round_trip, left_out } = result;
   const table = rows.map((row) => [
     row.case,
     `${row.bytes / MIB} MiB`,
@@ -18,7 +18,10 @@ export function xenBenchText(result: XenBenchResult): string {
   ]);
   const head = ['case', 'size', 'n', 'p50', 'until usable', 'touch', 'max', 'xen-pool ÷ this'];
   const about = XEN_CASES.map(({ name, about: text }) => `  ${name}: ${text}`);
-  const missing = left_out.map(({ bytes, reason }) => `  ${bytes / MIB} MiB left out: ${reason}`);
+  const missing = left_out.map(({ bytes, case: name, reason }) => {
+    const what = [name, bytes && `${bytes / MIB} MiB`].filter(Boolean).join(', ');
+    return `  ${what} left out: ${reason}`;
+  });
   return `${[
     `Memory for a guest of Xen, from the request until it is touched. ${environment.cpu}, Linux ${environment.kernel}, guest of ${environment.guest_mib} MiB.`,
     environment.emulated
@@ -31,6 +34,7 @@ export function xenBenchText(result: XenBenchResult): string {
     ...missing,
     '',
     ...verdictsOf(result).map(verdictText),
+    ...leases.map((lease) => leaseVerdictText(lease, pipe_round_trip.p50_us)),
   ].join('\n')}\n`;
 }
 

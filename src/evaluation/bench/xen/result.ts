@@ -34,5 +34,14 @@ export interface XenBenchResult {
     readonly against: string;
     readonly xen_pool_p50_ratio: number;
   }>;
-  readonly left_out: ReadonlyArray<{ readonly bytes: number; readonly reason: string }>;
+  /** One byte to another process of this guest and back. */
+  readonly pipe_round_trip: { readonly n: number; readonly p50_us: number };
+  /** p50 of `xen-lease` less that of `touch-only`, at the same size; and how many of the round trips above that is. */
+  readonly leases: ReadonlyArray<{
+    readonly bytes: number;
+    readonly gap_us: number;
+    readonly pipe_round_trips: number;
+  }>;
+  /** Sizes; or one case only, where it is named, at one size or at all. */
+  readonly left_out: ReadonlyArray<{ readonly bytes?: number; readonly case?: string; readonly reason: string }>;
 }

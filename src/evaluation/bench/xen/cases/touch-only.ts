@@ -1,9 +1,22 @@
+import { memset } from '../../../../native/libc.ts';
+import { type Mapping, mapPrivate, unmapPrivate } from '../../../../native/mapping.ts';
 import type { XenCase } from '../case.ts';
 
-/** The floor of all others: the memory is there, and is touched. What tier 0, grown ahead of need, comes to. */
-export const touchOnly: XenCase = {
-  name: 'touch-only',
-  about: 'memory that the guest holds already (tier 0), touched',
-  grows: false,
-  take: async () => {},
-};
+/** The floor of a lease: memory that the program has had all along, resident and zeroed, is written to. */
+function residentMemory(): XenCase {
+  let region: Mapping;
+  return {
+    name: 'touch-only',
+    about: 'memory of the program that is resident and zeroed already, touched',
+    grows: false,
+    async before(_, __, by) {
+      region = mapPrivate(by, { what: 'resident memory of the bench' });
+      memset(region.address, 0, by);
+    },
+    take: async () => {},
+    touch: (by) => memset(region.address, 1, by),
+    after: async () => unmapPrivate(region),
+  };
+}
+
+export const touchOnly = residentMemory();

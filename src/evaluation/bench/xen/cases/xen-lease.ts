@@ -1,0 +1,62 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { type Connection, openConnection } from '../../../../client/connection.ts';
+import type { Lease } from '../../../../client/lease.ts';
+import { errorMessage, MemtideError } from '../../../../errors.ts';
+import { type Bytes, formatBytes } from '../../../../units.ts';
+import type { XenCase } from '../case.ts';
+
+/** What was released is zeroed in the background, and what other guests do not use comes over. */
+const CLAIMABLE_MILLIS = 30_000;
+const LOOK_MILLIS = 20;
+
+/** Memory of dom0, granted to the guest and mapped ahead of need: an application leases it, and nobody in dom0 is woken. */
+function lentMemory(): XenCase {
+  let connection: Connection | undefined;
+  let lease: Lease | undefined;
+
+  async function isClaimable(by: Bytes): Promise<boolean> {
+    const until = performance.now() + CLAIMABLE_MILLIS;
+    while (connection!.claimableBytes < by) {
+      if (performance.now() > until) return false;
+      await sleep(LOOK_MILLIS);
+    }
+    return true;
+  }
+
+  return {
+    name: 'xen-lease',
+    about: 'a lease by an application: memory of dom0, granted and mapped ahead of need, touched',
+    grows: false,
+    async open({ agentSocket }) {
+      try {
+        connection = await openConnection(agentSocket);
+        return undefined;
+      } catch (error) {
+        return `no agent lends here (xen.arena_mib, in dom0 and in this guest): ${errorMessage(error).split('\n')[0]}`;
+      }
+    },
+    async fits(by) {
+      if (await isClaimable(by)) return undefined;
+      return `dom0 lends ${formatBytes(connection!.claimableBytes)} of the arena here: raise xen.arena_mib`;
+    },
+    async before(_, __, by) {
+      if (await isClaimable(by)) return;
+      const actual = formatBytes(connection!.claimableBytes);
+      throw new MemtideError({ operation: 'wait for memory to lease', expected: formatBytes(by), actual });
+    },
+    async take(_, __, by) {
+      lease = connection!.tryBorrow(by);
+    },
+    touch(by) {
+      if (!lease) throw new MemtideError({ operation: 'lease memory', object: formatBytes(by), actual: 'it was gone' });
+      lease.fill(1);
+    },
+    async after() {
+      lease?.release();
+      lease = undefined;
+    },
+    close: () => connection?.close(),
+  };
+}
+
+export const xenLease = lentMemory();
