@@ -1,6 +1,8 @@
 /** Page sizes, huge pages, shared memory, swap and pressure, from /proc and /sys. */
+
 import fs from 'node:fs';
 import { errorCode } from '../errors.ts';
+import { pageSizeIn } from '../native/page-size.ts';
 import { MeminfoReader } from '../pressure/meminfo.ts';
 import { PsiReader, type PsiResult } from '../pressure/psi.ts';
 import { KIB } from '../units.ts';
@@ -16,7 +18,7 @@ export function memoryFacts(tree: FileTree, hugeMount: Trial): MemoryFacts {
   };
   const swaps = parseSwaps(tree.text('/proc/swaps'));
   return {
-    pageBytes: pageSize(tree.bytes('/proc/self/auxv')),
+    pageBytes: pageSizeIn(tree.bytes('/proc/self/auxv')),
     hugePageBytes: tree.number(`${HUGE_PAGES}/hpage_pmd_size`),
     transparentHugePages: chosenWord(tree.text(`${HUGE_PAGES}/enabled`)),
     sharedHugePages: chosenWord(tree.text(`${HUGE_PAGES}/shmem_enabled`)),
@@ -31,23 +33,6 @@ export function memoryFacts(tree: FileTree, hugeMount: Trial): MemoryFacts {
     swapBytes: swaps?.reduce((sum, { bytes }) => sum + bytes, 0),
     zramSwap: swaps?.some(({ device }) => device.startsWith('/dev/zram')) ?? false,
   };
-}
-
-const AT_NULL = 0n;
-const AT_PAGESZ = 6n;
-
-/**
- * The page size in the auxiliary vector that the kernel gives every process (getauxval(3)): pairs of 64-bit words, type
- * and value. It is where sysconf(_SC_PAGESIZE) has it from.
- */
-export function pageSize(auxiliaryVector: Buffer | undefined): number | undefined {
-  if (auxiliaryVector === undefined) return undefined;
-  for (let at = 0; at + 16 <= auxiliaryVector.length; at += 16) {
-    const type = auxiliaryVector.readBigUInt64LE(at);
-    if (type === AT_PAGESZ) return Number(auxiliaryVector.readBigUInt64LE(at + 8));
-    if (type === AT_NULL) return undefined;
-  }
-  return undefined;
 }
 
 /** `madvise` of `always [madvise] never`. */

@@ -1,6 +1,6 @@
-import { readFileSync } from 'node:fs';
 import { arch, cpus, release, type } from 'node:os';
 import { join } from 'node:path';
+import { pageSizeBytes } from '../../native/page-size.ts';
 import { packageVersion } from '../../package-root.ts';
 import { readOnce } from '../../pressure/pseudo-file.ts';
 import type { Provenance } from './format.ts';
@@ -60,23 +60,4 @@ function board(root: string): string {
 function cpu(): string {
   const all = cpus();
   return `${all.length} x ${all[0]?.model.trim() || 'unknown'}`;
-}
-
-const AT_PAGESZ = 6n;
-
-/**
- * The page size that the kernel told this process: pairs of machine words (key, value) in /proc/self/auxv, see
- * getauxval(3). `undefined` where the words are not 64 bit wide or the file is not there.
- */
-export function pageSizeBytes(root = '/'): number | undefined {
-  let vector: Buffer;
-  try {
-    vector = readFileSync(join(root, 'proc/self/auxv'));
-  } catch {
-    return undefined; // No /proc here: the recording says unknown.
-  }
-  for (let at = 0; at + 16 <= vector.length; at += 16) {
-    if (vector.readBigUInt64LE(at) === AT_PAGESZ) return Number(vector.readBigUInt64LE(at + 8));
-  }
-  return undefined;
 }

@@ -1,15 +1,16 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { chosenWord, pageSize, parseSwaps } from '../../../src/doctor/memory-facts.ts';
+import { chosenWord, parseSwaps } from '../../../src/doctor/memory-facts.ts';
 import { hasCapability, parseLimit } from '../../../src/doctor/rights-facts.ts';
+import { pageSizeIn } from '../../../src/native/page-size.ts';
 import { isDirectMapped } from '../../../src/xen/features.ts';
 import { auxiliaryVector } from './machines.ts';
 
 test('the page size is the AT_PAGESZ of the auxiliary vector', () => {
-  for (const bytes of [4096, 16384, 65536]) assert.equal(pageSize(auxiliaryVector(bytes)), bytes);
-  assert.equal(pageSize(Buffer.alloc(16)), undefined, 'AT_NULL ends it');
-  assert.equal(pageSize(Buffer.alloc(7)), undefined, 'cut short');
-  assert.equal(pageSize(undefined), undefined);
+  for (const bytes of [4096, 16384, 65536]) assert.equal(pageSizeIn(auxiliaryVector(bytes)), bytes);
+  assert.equal(pageSizeIn(Buffer.alloc(16)), undefined, 'AT_NULL ends it');
+  assert.equal(pageSizeIn(Buffer.alloc(7)), undefined, 'cut short');
+  assert.equal(pageSizeIn(undefined), undefined);
 });
 
 test('the page size of this machine is the one its own C library knows', async (t) => {
@@ -21,7 +22,7 @@ test('the page size of this machine is the one its own C library knows', async (
   } catch {
     return t.skip('getconf is not installed');
   }
-  assert.equal(pageSize(readFileSync('/proc/self/auxv')), Number(known));
+  assert.equal(pageSizeIn(readFileSync('/proc/self/auxv')), Number(known));
 });
 
 test('of a list of modes the one in brackets is chosen', () => {

@@ -34,3 +34,15 @@ export const leaseVerdictText = (
 
 export const verdictText = ({ bytes, against, ratio, atMost, holds }: BoundVerdict): string =>
   `xen-pool ÷ ${against} at ${bytes / MIB} MiB: ${ratio.toFixed(2)}, at most ${atMost}${holds ? '' : ': MISSED'}`;
+
+/** Tiers 0 and 1. */
+const WITHOUT_DOM0 = ['local-fresh', 'touch-only', 'xen-lease', 'xen-pool'];
+
+/** Nobody in dom0 wakes for a request that it sees nothing of: only an event from the guest could tell it. */
+export const wakeVerdictTexts = (counts: XenBenchResult['counts']): string[] =>
+  counts
+    .filter(({ case: name }) => WITHOUT_DOM0.includes(name))
+    .map(({ case: name, bytes, guest: { event_sends: events }, dom0, dom0_at_rest: rest }) => {
+      const more = Math.max(0, dom0.wake_ups - rest.wake_ups);
+      return `dom0 for ${name} at ${bytes / MIB} MiB: ${events} events to it, ${more} wake-ups more than at rest, none allowed${events === 0 ? '' : ': MISSED'}`;
+    });

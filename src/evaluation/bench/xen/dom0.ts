@@ -10,6 +10,7 @@ import { openXenstore } from '../../../xen/xenstore/open.ts';
 import { Xenstore } from '../../../xen/xenstore/xenstore.ts';
 import { runXl } from '../../../xen/xl.ts';
 import { QMEMMAN_CACHE_FACTOR, QMEMMAN_PERIOD_MILLIS } from '../../rivals/qmemman.ts';
+import { DomainCounter } from './domain-counts.ts';
 import { Peer } from './peer.ts';
 
 /** Pages that Xen counts and a guest's kernel does not, and the other way round. */
@@ -30,6 +31,7 @@ export class BenchDom0 {
   #given = 0;
   #used = 0;
   #loop: NodeJS.Timeout | undefined;
+  #counter: DomainCounter | undefined;
 
   private constructor(store: Xenstore) {
     this.#store = store;
@@ -50,6 +52,7 @@ export class BenchDom0 {
 
   async stop(): Promise<void> {
     clearInterval(this.#loop);
+    this.#counter?.close();
     this.#donor?.peer.end();
     await new Promise((resolve) => this.#server.close(resolve));
     await this.#store.close();
@@ -77,6 +80,16 @@ export class BenchDom0 {
         if (code !== 0) throw new Error(output.trim());
       },
       refillDonor: () => this.#refillDonor(),
+      countOpen: () => {
+        this.#counter?.close();
+        this.#counter = DomainCounter.open();
+      },
+      countStart: () => this.#counter!.start(),
+      countStop: () => this.#counter!.stop(),
+      countClose: () => {
+        this.#counter?.close();
+        this.#counter = undefined;
+      },
       split: ({ bytes: by }: Sized) => this.#split(domid, by),
       qmemmanUse: ({ usedBytes }: { usedBytes: number }) => {
         this.#used = usedBytes;

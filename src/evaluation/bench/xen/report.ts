@@ -1,11 +1,11 @@
-import { formatMicros, MIB } from '../../../units.ts';
+import { formatBytes, formatMicros, MIB } from '../../../units.ts';
 import { alignedTable } from '../text-table.ts';
-import { leaseVerdictText, verdictsOf, verdictText } from './bounds.ts';
+import { leaseVerdictText, verdictsOf, verdictText, wakeVerdictTexts } from './bounds.ts';
 import { XEN_CASES } from './cases.ts';
 import type { XenBenchResult } from './result.ts';
 
 export function xenBenchText(result: XenBenchResult): string {
-  const { environment, rows, ratios, leases, pipe_round_trip, left_out } = result;
+  const { environment, rows, ratios, leases, pipe_round_trip, counts, left_out } = result;
   const table = rows.map((row) => [
     row.case,
     `${row.bytes / MIB} MiB`,
@@ -32,10 +32,42 @@ export function xenBenchText(result: XenBenchResult): string {
     '',
     ...about,
     ...missing,
+    ...countsText(counts),
     '',
     ...verdictsOf(result).map(verdictText),
     ...leases.map((lease) => leaseVerdictText(lease, pipe_round_trip.p50_us)),
+    ...wakeVerdictTexts(counts),
   ].join('\n')}\n`;
+}
+
+/** A figure of dom0 stands with what it is there while nobody asks. */
+function countsText(counts: XenBenchResult['counts']): string[] {
+  if (counts.length === 0) return [];
+  const head = [
+    'case',
+    'size',
+    'hypercalls',
+    'events',
+    'wake-ups',
+    'faults',
+    'zeroed',
+    'dom0 hypercalls',
+    'dom0 events',
+    'dom0 wake-ups',
+  ];
+  const table = counts.map(({ case: name, bytes, guest, dom0, dom0_at_rest: rest }) => [
+    name,
+    `${bytes / MIB} MiB`,
+    ...[guest.hypercalls, guest.event_sends, guest.wake_ups, guest.faults].map(String),
+    formatBytes(guest.zeroed_bytes),
+    ...(['hypercalls', 'event_sends', 'wake_ups'] as const).map((key) => `${dom0[key]} (${rest[key]})`),
+  ]);
+  return [
+    '',
+    `What one request takes, counted in the guest and in dom0 (in brackets: there at rest, for as long), medians of ${counts[0]!.rounds}:`,
+    '',
+    alignedTable([head, ...table]),
+  ];
 }
 
 const ratioText = (ratio: number | undefined): string => (ratio === undefined ? '' : ratio.toFixed(2));

@@ -1,3 +1,5 @@
+import type { XenCounts } from './request-counts.ts';
+
 /** What `memtide bench --xen --json` prints. Units are in the keys; on an emulated board every time is emulated. */
 export interface XenRow {
   readonly case: string;
@@ -34,6 +36,8 @@ export interface XenBenchResult {
     readonly against: string;
     readonly xen_pool_p50_ratio: number;
   }>;
+  /** What each request took to serve, counted in rounds of their own. */
+  readonly counts: readonly XenCounts[];
   /** One byte to another process of this guest and back. */
   readonly pipe_round_trip: { readonly n: number; readonly p50_us: number };
   /** p50 of `xen-lease` less that of `touch-only`, at the same size; and how many of the round trips above that is. */

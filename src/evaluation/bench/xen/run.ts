@@ -1,7 +1,6 @@
 import { RunFiles } from '../../../coordination/run-files.ts';
+import { MemtideError } from '../../../errors.ts';
 import { summarize } from '../../../latency/percentiles.ts';
-import { memset } from '../../../native/libc.ts';
-import { mapPrivate, unmapPrivate } from '../../../native/mapping.ts';
 import { type Bytes, bytes, MIB, mebibytes } from '../../../units.ts';
 import type { Progress } from '../bench-run.ts';
 import { machineFacts } from '../environment.ts';
@@ -10,11 +9,16 @@ import { XEN_CASES } from './cases.ts';
 import { holds, openGuest, resize } from './guest.ts';
 import { openPipeRoundTrip } from './pipe-round-trip.ts';
 import { type LeftOut, planSizes } from './plan.ts';
+import { prepare, serve, type XenRequest } from './request.ts';
+import { countRequests, type XenCounts } from './request-counts.ts';
 import type { XenBenchResult } from './result.ts';
 import { leasesOf, ratiosOf, rowOf } from './rows.ts';
 
 /** After each round, so that what the machine does meanwhile falls on them, too. */
 const PIPE_ROUND_TRIPS = 20;
+
+/** Of each case and size. They hardly vary. */
+const COUNTED_ROUNDS = 3;
 
 /** Machines that exist in an emulator only: QEMU's for arm64. */
 const EMULATORS = ['linux,dummy-virt'];
@@ -52,6 +56,7 @@ export async function runXenBench(options: XenRunOptions): Promise<XenBenchResul
   const pipeMicros: number[] = [];
   const opened: XenCase[] = [];
   const leftOut: LeftOut[] = [];
+  let counts: readonly XenCounts[] = [];
   let plan: Awaited<ReturnType<typeof planSizes>> = [];
   try {
     for (const each of XEN_CASES.filter(({ name }) => options.cases?.includes(name) ?? true)) {
@@ -69,22 +74,26 @@ export async function runXenBench(options: XenRunOptions): Promise<XenBenchResul
           if (signal.aborted) throw new Error('interrupted');
           if (performance.now() > until) break;
           progress(`${each.name}, ${size / MIB} MiB, round ${round + 1}`, step++ / steps);
-          const held = each.grows ? small : bytes(small + size);
-          await dom0.call('setCap', { bytes: Math.max(held, driver.current()) });
-          await bench.resize(held);
-          await each.before?.(bench, held, size);
-          const started = performance.now();
-          await each.take(bench, held, size);
-          const usable = performance.now();
-          (each.touch ?? touchFresh)(size);
-          const done = performance.now();
+          const request = { each, held: each.grows ? small : bytes(small + size), by: size };
+          await prepare(bench, request);
+          const { usable, touch } = await serve(bench, request);
           await each.after?.(bench);
-          times.usable.push((usable - started) * 1000);
-          times.touch.push((done - usable) * 1000);
-          times.total.push((done - started) * 1000);
+          times.usable.push(usable);
+          times.touch.push(touch);
+          times.total.push(usable + touch);
         }
       }
       pipeMicros.push(...pipe.take(PIPE_ROUND_TRIPS));
+    }
+    const requests = plan.flatMap(({ size, small, cases }) =>
+      cases.map(({ each }) => ({ each, held: each.grows ? small : bytes(small + size), by: size })),
+    );
+    const tell = ({ each, by }: XenRequest): void => progress(`${each.name}, ${by / MIB} MiB, counted`, 1);
+    try {
+      counts = await countRequests(bench, requests, Math.min(rounds, COUNTED_ROUNDS), tell);
+    } catch (error) {
+      if (!(error instanceof MemtideError)) throw error;
+      leftOut.push({ case: 'counts', reason: error.message.replaceAll(/\s*\n\s*/g, '; ') });
     }
   } finally {
     pipe.close();
@@ -114,17 +123,11 @@ export async function runXenBench(options: XenRunOptions): Promise<XenBenchResul
     },
     rows,
     ratios: ratiosOf(rows),
+    counts,
     pipe_round_trip: { n: pipeMicros.length, p50_us: pipeP50 },
     leases: leasesOf(rows, pipeP50),
     left_out: leftOut,
   };
-}
-
-/** Fresh pages of a program: what it costs to use memory once it is there. */
-function touchFresh(size: Bytes): void {
-  const mapping = mapPrivate(size, { what: 'memory that the bench touches' });
-  memset(mapping.address, 1, size);
-  unmapPrivate(mapping);
 }
 
 export const DEFAULT_SIZES: readonly Bytes[] = [2, 8, 32, 128].map(mebibytes);

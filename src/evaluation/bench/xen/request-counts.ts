@@ -1,0 +1,70 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { pageSizeBytes } from '../../../native/page-size.ts';
+import type { Bytes } from '../../../units.ts';
+import { XEN_PAGE_BYTES } from '../../../xen/page-size.ts';
+import type { XenBench } from './case.ts';
+import { countTouches, DomainCounter, type DomainCounts, medianOf, type TouchCounts } from './domain-counts.ts';
+import { prepare, serve, type XenRequest } from './request.ts';
+
+/** What is done for one request, here and in dom0: medians over rounds. Emulated times distort; counts do not. */
+export interface XenCounts {
+  readonly case: string;
+  readonly bytes: Bytes;
+  readonly rounds: number;
+  readonly guest: DomainCounts & TouchCounts;
+  readonly dom0: DomainCounts;
+  /** The same in dom0 for as long as a request took, while nobody asked: beats of agents, and the bench's own call. */
+  readonly dom0_at_rest: DomainCounts;
+}
+
+/** What the bench's program in dom0 answers: `BenchDom0`. */
+type CountCall = 'countOpen' | 'countStart' | 'countStop' | 'countClose';
+
+/**
+ * Serves each request a few times more, counted instead of timed. The guest is counted from right before the request to
+ * right after it; dom0 from before that to after it, so that its figures hold the bench's own messages, as those at rest do.
+ * @throws MemtideError where the kernel of this guest or of dom0 cannot count.
+ */
+export async function countRequests(
+  bench: XenBench,
+  requests: readonly XenRequest[],
+  rounds: number,
+  onEach: (request: XenRequest) => void,
+): Promise<XenCounts[]> {
+  const dom0 = (call: CountCall): Promise<DomainCounts> => bench.dom0.call(call);
+  const here = DomainCounter.open({ leaveOutOwn: true });
+  const pageBytes = pageSizeBytes() ?? XEN_PAGE_BYTES;
+  const counts: XenCounts[] = [];
+  try {
+    await dom0('countOpen');
+    for (const request of requests) {
+      onEach(request);
+      const seen: { guest: XenCounts['guest']; dom0: DomainCounts; rest: DomainCounts }[] = [];
+      for (let round = 0; round < rounds; round++) {
+        await prepare(bench, request);
+        await dom0('countStart');
+        here.start();
+        const touches = countTouches(pageBytes);
+        const { usable, touch } = await serve(bench, request);
+        const guest = { ...here.stop(), ...touches() };
+        const there = await dom0('countStop');
+        await request.each.after?.(bench);
+        await dom0('countStart');
+        await sleep((usable + touch) / 1000);
+        seen.push({ guest, dom0: there, rest: await dom0('countStop') });
+      }
+      counts.push({
+        case: request.each.name,
+        bytes: request.by,
+        rounds,
+        guest: medianOf(seen.map(({ guest }) => guest)),
+        dom0: medianOf(seen.map((each) => each.dom0)),
+        dom0_at_rest: medianOf(seen.map(({ rest }) => rest)),
+      });
+    }
+  } finally {
+    here.close();
+    await dom0('countClose').catch(() => {});
+  }
+  return counts;
+}
