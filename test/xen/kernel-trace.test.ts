@@ -28,10 +28,10 @@ describe('counts of the kernel', { ...ON_BOARD, timeout: 300_000 }, () => {
       assert.equal(counted(counts, 'notify'), 7);
       assert.equal(counted(counts, 'privcmd'), 0);
       await books.freeBytes();
-      for (let slept = 0; slept < 3; slept++) await sleep(20);
+      for (let slept = 0; slept < 5; slept++) await sleep(50);
       const later = countsBetween(before, trace.read());
       assert.ok(counted(later, 'privcmd') >= 1, 'Xen was asked');
-      assert.ok(counted(later, 'wake_up') >= 3, 'it slept three times');
+      assert.ok(counted(later, 'wake_up') >= 3, 'it slept');
       assert.equal(counted(later, 'notify'), 7);
     } finally {
       trace.close();

@@ -9,5 +9,6 @@ import './round-trip.test.ts';
 import './balloon.test.ts';
 import './memory-books.test.ts';
 import './gpio.test.ts';
+import './kernel-trace.test.ts';
 import './death.test.ts';
 import './doctor.test.ts';

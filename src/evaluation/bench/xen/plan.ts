@@ -1,6 +1,7 @@
 import type { BalloonDriver } from '../../../platforms/xen/balloon-driver.ts';
 import { type Bytes, bytes, MIB, roundDown } from '../../../units.ts';
 import type { XenCase } from './case.ts';
+import type { XenRequest } from './request.ts';
 import type { XenBenchResult } from './result.ts';
 import type { Times } from './rows.ts';
 
@@ -11,9 +12,7 @@ export type LeftOut = XenBenchResult['left_out'][number];
 
 export interface PlannedSize {
   readonly size: Bytes;
-  /** What the guest is made to hold before it grows. */
-  readonly small: Bytes;
-  readonly cases: ReadonlyArray<{ readonly each: XenCase; readonly times: Times }>;
+  readonly requests: ReadonlyArray<{ readonly request: XenRequest; readonly times: Times }>;
 }
 
 interface Planning {
@@ -31,19 +30,23 @@ export async function planSizes(sizes: readonly Bytes[], planning: Planning): Pr
   const used = boot - driver.available();
   const plan: PlannedSize[] = [];
   for (const size of sizes) {
+    /** What the guest is made to hold before it grows. */
     const small = bytes(roundDown(Math.min(boot - size, used + HEADROOM), MIB));
     if (small < used + HEADROOM - MIB) {
       const reason = `the guest was booted with ${boot / MIB} MiB, of which it needs ${Math.ceil(used / MIB)} itself`;
       leftOut.push({ bytes: size, reason });
       continue;
     }
-    const fitting: XenCase[] = [];
+    const requests: PlannedSize['requests'][number][] = [];
     for (const each of cases) {
       const reason = await each.fits?.(size);
-      if (reason === undefined) fitting.push(each);
-      else leftOut.push({ bytes: size, case: each.name, reason });
+      if (reason !== undefined) leftOut.push({ bytes: size, case: each.name, reason });
+      else {
+        const request = { each, held: each.grows ? small : bytes(small + size), by: size };
+        requests.push({ request, times: { usable: [], touch: [], total: [] } });
+      }
     }
-    plan.push({ size, small, cases: fitting.map((each) => ({ each, times: { usable: [], touch: [], total: [] } })) });
+    plan.push({ size, requests });
   }
   return plan;
 }

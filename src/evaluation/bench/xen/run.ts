@@ -1,7 +1,7 @@
 import { RunFiles } from '../../../coordination/run-files.ts';
 import { MemtideError } from '../../../errors.ts';
 import { summarize } from '../../../latency/percentiles.ts';
-import { type Bytes, bytes, MIB, mebibytes } from '../../../units.ts';
+import { type Bytes, MIB, mebibytes } from '../../../units.ts';
 import type { Progress } from '../bench-run.ts';
 import { machineFacts } from '../environment.ts';
 import type { XenBench, XenCase } from './case.ts';
@@ -65,19 +65,18 @@ export async function runXenBench(options: XenRunOptions): Promise<XenBenchResul
       else leftOut.push({ case: each.name, reason });
     }
     plan = await planSizes(sizes, { boot, driver, cases: opened, leftOut });
-    const steps = plan.reduce((all, { cases }) => all + cases.length, 0) * rounds;
+    const steps = plan.reduce((all, { requests }) => all + requests.length, 0) * rounds;
     let step = 0;
     // Round by round, so that what the machine does meanwhile falls on all sizes and cases alike.
     for (let round = 0; round < rounds; round++) {
-      for (const { size, small, cases } of plan) {
-        for (const { each, times } of cases) {
+      for (const { size, requests } of plan) {
+        for (const { request, times } of requests) {
           if (signal.aborted) throw new Error('interrupted');
           if (performance.now() > until) break;
-          progress(`${each.name}, ${size / MIB} MiB, round ${round + 1}`, step++ / steps);
-          const request = { each, held: each.grows ? small : bytes(small + size), by: size };
+          progress(`${request.each.name}, ${size / MIB} MiB, round ${round + 1}`, step++ / steps);
           await prepare(bench, request);
           const { usable, touch } = await serve(bench, request);
-          await each.after?.(bench);
+          await request.each.after?.(bench);
           times.usable.push(usable);
           times.touch.push(touch);
           times.total.push(usable + touch);
@@ -85,12 +84,10 @@ export async function runXenBench(options: XenRunOptions): Promise<XenBenchResul
       }
       pipeMicros.push(...pipe.take(PIPE_ROUND_TRIPS));
     }
-    const requests = plan.flatMap(({ size, small, cases }) =>
-      cases.map(({ each }) => ({ each, held: each.grows ? small : bytes(small + size), by: size })),
-    );
+    const all = plan.flatMap(({ requests }) => requests.map(({ request }) => request));
     const tell = ({ each, by }: XenRequest): void => progress(`${each.name}, ${by / MIB} MiB, counted`, 1);
     try {
-      counts = await countRequests(bench, requests, Math.min(rounds, COUNTED_ROUNDS), tell);
+      counts = await countRequests(bench, all, Math.min(rounds, COUNTED_ROUNDS), tell);
     } catch (error) {
       if (!(error instanceof MemtideError)) throw error;
       leftOut.push({ case: 'counts', reason: error.message.replaceAll(/\s*\n\s*/g, '; ') });
@@ -103,8 +100,8 @@ export async function runXenBench(options: XenRunOptions): Promise<XenBenchResul
     await dom0.call('mirrorTarget', { bytes: boot }).catch(() => {});
     dom0.end();
   }
-  const rows = plan.flatMap(({ size, cases }) =>
-    cases.flatMap(({ each, times }) => (times.total.length === 0 ? [] : rowOf(each.name, size, times))),
+  const rows = plan.flatMap(({ size, requests }) =>
+    requests.flatMap(({ request, times }) => (times.total.length === 0 ? [] : rowOf(request.each.name, size, times))),
   );
   const { date, cpu, kernel, node, load_1min } = machineFacts();
   const pipeP50 = summarize(pipeMicros)?.p50 ?? 0;
