@@ -47,10 +47,16 @@ describe('death and restart around reservations', { ...ON_BOARD, timeout: 1_200_
     for (const guest of guests) all += (await counted(guest)).heldBytes;
     return all;
   };
-  /** A program that holds more and more, 4 MiB at a time, then all of it for a while. */
-  const hold = async (guest: Guest, mib: number): Promise<void> => {
-    const script = `(for i in $(seq ${mib / 4}); do head -c 4M /dev/zero; sleep 0.5; done; sleep 8) | tail -c ${mib}M | wc -c`;
-    assert.equal((await inGuest(guest, script)).trim(), String(mib * MIB));
+  /** A program that holds more and more, in the end 8 MiB beyond what the guest has available, then all of it for a while. */
+  const hold = async (guest: Guest): Promise<void> => {
+    const said = await inGuest(
+      guest,
+      `available=$(awk '$1 == "MemAvailable:" { all = $2 } $1 == "Mapped:" { code = $2 } END { print int((all - code) / 1024) }' /proc/meminfo)
+       steps=$(((available + 15) / 8)); mib=$((steps * 8))
+       (for i in $(seq $steps); do head -c 8M /dev/zero; sleep 1; done; sleep 5) | tail -c \${mib}M | wc -c; echo $((mib * 1048576))`,
+    );
+    const [held, wanted] = said.trim().split('\n');
+    assert.equal(held, wanted);
   };
   const pooled = (): Promise<void> =>
     until('the pool is filled', async () => (await agents.xen()).pool_bytes >= 24 * MIB);
@@ -96,7 +102,7 @@ describe('death and restart around reservations', { ...ON_BOARD, timeout: 1_200_
     const [before, other] = [await counted(guest), await counted(donor)];
     await agents.killBackend();
     assert.equal((await counted(guest)).capBytes, before.capBytes, 'caps are Xen’s');
-    const program = hold(guest, 40);
+    const program = hold(guest);
     await until('the guest has grown with nobody in dom0', async () => {
       return (await counted(guest)).heldBytes >= before.heldBytes + 4 * MIB;
     });
@@ -122,7 +128,7 @@ describe('death and restart around reservations', { ...ON_BOARD, timeout: 1_200_
 
   test('a guest that is created again: the memory for it is collected beforehand', async (t) => {
     // The other one has taken what it could, and needs it no more.
-    await hold(donor, 80);
+    await hold(donor);
     const held = (await counted(donor)).heldBytes;
     t.diagnostic(`${donor.name} holds ${Math.round(held / MIB)} MiB`);
     const created = await run('memtide', ['guest', 'create', `/run/share/${guest.name}.cfg`, '--wait', '200']);
