@@ -264,6 +264,48 @@ test('a guest that is created anew begins anew: nothing that was asked of the de
   assertPromisesAreCovered(machine);
 });
 
+test('a back end that is started anew takes up what Xen has: nobody loses what it holds, and no more is promised than there is', async () => {
+  const machine = new XenMachine({ totalMib: 2 * BOOT_MIB - 96 + KEEP_MIB });
+  machine.guest('cluster').startAt(160 * MIB);
+  machine.rise('infotainment', 4 * 1024);
+  await machine.run(6000); // moves are under way
+  const held = machine.guests.map(({ balloon }) => balloon.held);
+  const caps = machine.guests.map(({ balloon }) => balloon.cap);
+  machine.restartBackend();
+  assert.deepEqual(
+    machine.guests.map(({ balloon }) => balloon.cap),
+    caps,
+    'until it has looked, caps are Xen’s',
+  );
+  machine.onMillisecond = () => assert.ok(machine.promised <= machine.free - KEEP_MIB * MIB);
+  await machine.run(1000);
+  for (const [at, { balloon }] of machine.guests.entries()) assert.ok(balloon.held >= held[at]! - 16 * MIB);
+  machine.rise('infotainment', 0);
+  await machine.run(20_000);
+  const { guests, pool_bytes } = machine.mover.status();
+  assert.deepEqual(
+    guests.map(({ held_bytes }) => held_bytes),
+    machine.guests.map(({ balloon }) => balloon.held),
+  );
+  assert.ok(pool_bytes >= 24 * MIB, `${mib(pool_bytes)} MiB in the pool`);
+});
+
+test('a guest whose agent has died keeps what it holds and grows no further; with the next report it may again', async () => {
+  const machine = new XenMachine();
+  const [cluster] = machine.guests as [SimulatedGuest];
+  cluster.startAt(160 * MIB);
+  await machine.run(3000);
+  assert.ok(cluster.balloon.cap > cluster.balloon.held);
+  const tell = machine.mover.report.bind(machine.mover);
+  machine.mover.report = (name, report) => name !== 'cluster' && tell(name, report);
+  machine.mover.met('cluster');
+  await machine.run(200);
+  assert.equal(cluster.balloon.cap, cluster.balloon.held);
+  machine.mover.report = tell;
+  await machine.run(1200);
+  assert.ok(cluster.balloon.cap > cluster.balloon.held);
+});
+
 test('whatever programs do, no more is promised than there is, no guest falls below its floor, and Xen never runs dry', async () => {
   await fc.assert(
     fc.asyncProperty(

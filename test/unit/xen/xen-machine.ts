@@ -81,7 +81,8 @@ export class XenMachine implements MemoryBooks {
   readonly source = 'simulation';
   readonly clock = new VirtualClock(1_000_000);
   readonly guests: SimulatedGuest[] = [];
-  readonly mover: ReservationMover;
+  mover: ReservationMover;
+  readonly #start: () => ReservationMover;
   readonly overstated: string[] = [];
   mode: Mode;
   /** All that Xen has for guests and its free heap. */
@@ -89,6 +90,7 @@ export class XenMachine implements MemoryBooks {
   /** Called each millisecond. */
   onMillisecond: (now: number) => void = () => {};
   #usedAt = 0;
+  #lives = 1;
   #rates = new Map<string, number>();
 
   constructor({
@@ -99,27 +101,29 @@ export class XenMachine implements MemoryBooks {
   } = {}) {
     this.total = totalMib * MIB;
     this.mode = mode;
-    this.mover = new ReservationMover({
-      config: checkConfig({
-        policy: { step_cap_mib: 64, stuck_after_misses: 1 },
-        xen: { keep_free_mib: KEEP_MIB, pool_mib: 32 },
-        domains: names.map((name) => ({
-          name,
-          floor_mib: 1,
-          ceiling_mib: 2,
-          budget_mib: 1,
-          guest: { floor_mib: FLOOR_MIB, ceiling_mib: BOOT_MIB },
-        })),
-        ...config,
-      }),
-      books: this,
-      domidOf: (name) => this.guests.find((guest) => guest.name === name)?.domid,
-      tell: (domain, notice) => this.guests.find(({ name }) => name === domain)?.hear(notice),
-      mode: () => this.mode,
-      clock: this.clock,
-      onOutcome: () => {},
-      onOverstated: (domain) => this.overstated.push(domain),
-    });
+    this.#start = () =>
+      new ReservationMover({
+        config: checkConfig({
+          policy: { step_cap_mib: 64, stuck_after_misses: 1 },
+          xen: { keep_free_mib: KEEP_MIB, pool_mib: 32 },
+          domains: names.map((name) => ({
+            name,
+            floor_mib: 1,
+            ceiling_mib: 2,
+            budget_mib: 1,
+            guest: { floor_mib: FLOOR_MIB, ceiling_mib: BOOT_MIB },
+          })),
+          ...config,
+        }),
+        books: this,
+        domidOf: (name) => this.guests.find((guest) => guest.name === name)?.domid,
+        tell: (domain, notice) => this.guests.find(({ name }) => name === domain)?.hear(notice),
+        mode: () => this.mode,
+        clock: this.clock,
+        onOutcome: () => {},
+        onOverstated: (domain) => this.overstated.push(domain),
+      });
+    this.mover = this.#start();
     for (const [at, name] of names.entries()) this.create(name, at + 1);
   }
 
@@ -131,6 +135,15 @@ export class XenMachine implements MemoryBooks {
     guest.balloon.xenGives = (next) => next <= guest.balloon.cap && next - guest.balloon.held <= this.free;
     this.guests.push(guest);
     return guest;
+  }
+
+  /** The back end ends without a word, and another one is there: it knows what Xen knows, and what guests tell it. */
+  restartBackend(): void {
+    this.mover = this.#start();
+    for (const { reservation } of this.guests) {
+      reservation.meet(++this.#lives);
+      reservation.report(0, true);
+    }
   }
 
   destroy(name: string): void {
