@@ -38,7 +38,12 @@ export async function inDom0(program: string, ...args: string[]): Promise<string
 /** Runs a shell script in a guest. @returns what it said. @throws where it ends with another code than 0. */
 export async function inGuest({ address }: Guest, script: string, abandoned?: AbortSignal): Promise<string> {
   const child = spawn('guest-run', [address], { stdio: ['pipe', 'pipe', 'inherit'] });
-  abandoned?.addEventListener('abort', () => child.kill());
+  // Not only the script: what it has started holds these pipes open, and this process with them.
+  abandoned?.addEventListener('abort', () => {
+    child.kill();
+    child.stdout.destroy();
+    child.stdin.destroy();
+  });
   child.stdin.end(script);
   let output = '';
   child.stdout.setEncoding('utf8').on('data', (text: string) => {
