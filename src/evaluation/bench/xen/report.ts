@@ -2,6 +2,7 @@ import { formatBytes, formatMicros, MIB } from '../../../units.ts';
 import { alignedTable } from '../text-table.ts';
 import { leaseVerdictText, verdictsOf, verdictText, wakeVerdictTexts } from './bounds.ts';
 import { XEN_CASES } from './cases.ts';
+import type { DomainCounts } from './domain-counts.ts';
 import type { XenBenchResult } from './result.ts';
 
 export function xenBenchText(result: XenBenchResult): string {
@@ -40,31 +41,23 @@ export function xenBenchText(result: XenBenchResult): string {
   ].join('\n')}\n`;
 }
 
-/** A figure of dom0 stands with what it is there while nobody asks. */
 function countsText(counts: XenBenchResult['counts']): string[] {
   if (counts.length === 0) return [];
-  const head = [
-    'case',
-    'size',
-    'hypercalls',
-    'events',
-    'wake-ups',
-    'faults',
-    'zeroed',
-    'dom0 hypercalls',
-    'dom0 events',
-    'dom0 wake-ups',
-  ];
-  const table = counts.map(({ case: name, bytes, guest, dom0, dom0_at_rest: rest }) => [
+  const kinds = ['hypercalls', 'events', 'wake-ups'];
+  const head = ['case', 'size', 'faults', 'zeroed', ...kinds, ...kinds.map((kind) => `dom0 ${kind}`)];
+  const beside = (busy: DomainCounts, rest: DomainCounts): string[] =>
+    (['hypercalls', 'event_sends', 'wake_ups'] as const).map((key) => `${busy[key]} (${rest[key]})`);
+  const table = counts.map(({ case: name, bytes, guest, guest_at_rest, dom0, dom0_at_rest }) => [
     name,
     `${bytes / MIB} MiB`,
-    ...[guest.hypercalls, guest.event_sends, guest.wake_ups, guest.faults].map(String),
+    String(guest.faults),
     formatBytes(guest.zeroed_bytes),
-    ...(['hypercalls', 'event_sends', 'wake_ups'] as const).map((key) => `${dom0[key]} (${rest[key]})`),
+    ...beside(guest, guest_at_rest),
+    ...beside(dom0, dom0_at_rest),
   ]);
   return [
     '',
-    `What one request takes, counted in the guest and in dom0 (in brackets: there at rest, for as long), medians of ${counts[0]!.rounds}:`,
+    `What one request takes, counted in the guest and in dom0 (in brackets: at rest, for as long), medians of ${counts[0]!.rounds}:`,
     '',
     alignedTable([head, ...table]),
   ];

@@ -13,7 +13,8 @@ export interface XenCounts {
   readonly rounds: number;
   readonly guest: DomainCounts & TouchCounts;
   readonly dom0: DomainCounts;
-  /** The same in dom0 for as long as a request took, while nobody asked: beats of agents, and the bench's own call. */
+  /** The same for as long as a request took, while nobody asked: beats and reports of agents; in dom0 the bench's own call. */
+  readonly guest_at_rest: DomainCounts;
   readonly dom0_at_rest: DomainCounts;
 }
 
@@ -39,7 +40,7 @@ export async function countRequests(
     await dom0('countOpen');
     for (const request of requests) {
       onEach(request);
-      const seen: { guest: XenCounts['guest']; dom0: DomainCounts; rest: DomainCounts }[] = [];
+      const seen: Pick<XenCounts, 'guest' | 'dom0' | 'guest_at_rest' | 'dom0_at_rest'>[] = [];
       for (let round = 0; round < rounds; round++) {
         await prepare(bench, request);
         await dom0('countStart');
@@ -50,16 +51,19 @@ export async function countRequests(
         const there = await dom0('countStop');
         await request.each.after?.(bench);
         await dom0('countStart');
+        here.start();
         await sleep((usable + touch) / 1000);
-        seen.push({ guest, dom0: there, rest: await dom0('countStop') });
+        const rest = here.stop();
+        seen.push({ guest, dom0: there, guest_at_rest: rest, dom0_at_rest: await dom0('countStop') });
       }
       counts.push({
         case: request.each.name,
         bytes: request.by,
         rounds,
         guest: medianOf(seen.map(({ guest }) => guest)),
+        guest_at_rest: medianOf(seen.map((each) => each.guest_at_rest)),
         dom0: medianOf(seen.map((each) => each.dom0)),
-        dom0_at_rest: medianOf(seen.map(({ rest }) => rest)),
+        dom0_at_rest: medianOf(seen.map((each) => each.dom0_at_rest)),
       });
     }
   } finally {
