@@ -1,5 +1,5 @@
 import { RunFiles } from '../../../coordination/run-files.ts';
-import { MemtideError } from '../../../errors.ts';
+import { errorMessage } from '../../../errors.ts';
 import { summarize } from '../../../latency/percentiles.ts';
 import { type Bytes, MIB, mebibytes } from '../../../units.ts';
 import type { Progress } from '../bench-run.ts';
@@ -89,8 +89,8 @@ export async function runXenBench(options: XenRunOptions): Promise<XenBenchResul
     try {
       counts = await countRequests(bench, all, Math.min(rounds, COUNTED_ROUNDS), tell);
     } catch (error) {
-      if (!(error instanceof MemtideError)) throw error;
-      leftOut.push({ case: 'counts', reason: error.message.replaceAll(/\s*\n\s*/g, '; ') });
+      // Whatever it is: what was timed is not lost for it.
+      leftOut.push({ case: 'counts', reason: errorMessage(error).replaceAll(/\s*\n\s*/g, '; ') });
     }
   } finally {
     pipe.close();
