@@ -30,14 +30,14 @@ interface Play {
 const play = (recording: string, after = 0, share = 1): Play => ({ recording, after, share });
 
 /**
- * By slot, one play for each guest. The browser's need climbs to the end and the transcode's comes in four waves: begun 8 %
- * later, the browser is at its height where the last wave has gone. The compile holds most of its peak all the time; two at
- * once fit only if they are smaller.
+ * By slot, one play for each guest. The transcode needs the whole peak, in four waves; the others are scaled to half of it, so
+ * that a wave fits beside what the other guest needs, and two do not. The browser's need climbs to the end: begun 8 % later, it
+ * is at its height where the last wave has gone. The compile holds most of its peak all the time.
  */
 const SLOTS: ReadonlyArray<readonly [Play, Play]> = [
-  [play('browser-pages', 0.08, 0.75), play('video-transcode')],
-  [play('video-transcode'), play('browser-pages', 0.08, 0.75)],
-  [play('compile-cpp', 0.08, 0.6), play('compile-cpp', 0, 0.6)],
+  [play('browser-pages', 0.08, 0.5), play('video-transcode')],
+  [play('video-transcode'), play('browser-pages', 0.08, 0.5)],
+  [play('compile-cpp', 0.08, 0.5), play('compile-cpp', 0, 0.5)],
 ];
 
 /** From the end of the longest play of a slot to the next slot: what was held is given back. */

@@ -13,7 +13,7 @@ const CONFIG_FILE = '/run/memtide-replay.json';
 const PID_FILE = '/run/memtide-replay.pid';
 /** Of the board's guests: where memtide-agent puts itself. */
 const AGENT_CGROUP = '/sys/fs/cgroup/memtide';
-const AGENT_BYTES = 80 * MIB;
+const AGENT_BYTES = 40 * MIB;
 const SOCKET = '/run/memtide/backend.sock';
 /** Where the machine outside reads logs, on the emulated board; else dom0's own. */
 const LOGS = fs.existsSync('/run/share/log') ? '/run/share/log' : '/run';
