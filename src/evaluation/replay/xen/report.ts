@@ -47,7 +47,10 @@ export function replayStudyText({ environment, rivals, bounds, plays }: ReplaySt
   ].join('\n')}\n`;
 }
 
-const round = (value: number): string => (Number.isInteger(value) ? String(value) : value.toFixed(2));
+function round(value: number | undefined): string {
+  if (value === undefined) return 'more than none';
+  return Number.isInteger(value) ? String(value) : value.toFixed(2);
+}
 
 const PLAY_HEAD = [
   'each play',

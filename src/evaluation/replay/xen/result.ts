@@ -77,7 +77,8 @@ export interface ReplayStudyResult {
   readonly rivals: readonly RivalRow[];
   readonly bounds: ReadonlyArray<{
     readonly what: string;
-    readonly measured: number;
+    /** Left out where there is nothing to compare with: the other did not stall at all. */
+    readonly measured?: number;
     readonly most: number;
     readonly met: boolean;
   }>;

@@ -26,7 +26,7 @@ export interface StudyOptions extends StudySettings {
 
 const RAW_FOLDER = '/run/share/log';
 /** 256 is what every domain begins with. */
-const DOM0_WEIGHT = 2048;
+const DOM0_WEIGHT = 512;
 
 /** Both guests play the recordings at the same time, once under each rival and in each round, in dom0 of one boot. */
 export async function runReplayStudy(options: StudyOptions): Promise<ReplayStudyResult> {

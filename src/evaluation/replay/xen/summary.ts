@@ -42,7 +42,12 @@ export function summarizePlays(plays: readonly PlayRow[]): RivalRow[] {
 export function boundsOf(rivals: readonly RivalRow[]): ReplayStudyResult['bounds'] {
   const find = (name: string): RivalRow | undefined => rivals.find(({ rival }) => rival === name);
   const [split, qmemman, memtide] = [find(STATIC), find(QMEMMAN), find(MEMTIDE)];
-  const bound = (what: string, measured: number, most: number) => ({ what, measured, most, met: measured <= most });
+  const bound = (what: string, measured: number | undefined, most: number) => ({
+    what,
+    ...(measured !== undefined && { measured }),
+    most,
+    met: measured !== undefined && measured <= most,
+  });
   return [
     ...(memtide && split && split.oom_kills > 0
       ? [bound('kills, where the static split kills', memtide.oom_kills, 0)]
@@ -59,4 +64,8 @@ export function boundsOf(rivals: readonly RivalRow[]): ReplayStudyResult['bounds
   ];
 }
 
-const ratio = (part: number, whole: number): number => (part === 0 ? 0 : part / whole);
+/** @returns undefined for some of nothing. */
+function ratio(part: number, whole: number): number | undefined {
+  if (part === 0) return 0;
+  return whole === 0 ? undefined : part / whole;
+}

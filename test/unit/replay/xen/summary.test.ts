@@ -46,6 +46,22 @@ const PLAYS: PlayRow[] = [
   ),
 ];
 
+function resultOf(plays: readonly PlayRow[]): ReplayStudyResult {
+  const rivals = summarizePlays(plays);
+  return {
+    platform: 'xen',
+    environment: {
+      ...{ date: '2026-11-25', cpu: 'emulated', kernel: '6.12', node: 'v20', load_1min: 1 },
+      ...{ total_bytes: 512 * MIB, floor_bytes: 128 * MIB, boot_bytes: 384 * MIB, peak_bytes: 200 * MIB },
+      ...{ slot_s: 20, play_s: 67, recordings: ['one', 'two'], rounds: 3, own_bytes: { a: 76 * MIB } },
+      ...{ peaks_bytes: 552 * MIB, together_bytes: 420 * MIB },
+    },
+    rivals,
+    bounds: boundsOf(rivals),
+    plays,
+  };
+}
+
 test('stalls are added up over the guests, and the median of the rounds counts; kills and misses all count', () => {
   const [split, qmemman, memtide] = summarizePlays(PLAYS);
   assert.deepEqual([split!.n, split!.oom_kills, split!.hit_rate], [1, 2, 0.85]);
@@ -77,25 +93,21 @@ test('a bound is missed by a kill, and by stalls where the other had none', () =
   );
 });
 
+test('some stall against none at all is a miss without a ratio, and the report and its JSON say so', () => {
+  const plays = [play('qmemman-like', 0, row('a')), play('memtide', 0, row('a', { psi_some_us: 5 }))];
+  const [bound] = boundsOf(summarizePlays(plays));
+  assert.deepEqual([bound!.measured, bound!.met], [undefined, false]);
+  const { rivals, ...rest } = resultOf(plays);
+  const text = replayStudyText(JSON.parse(JSON.stringify({ rivals, ...rest })) as ReplayStudyResult);
+  assert.match(text, /✘ stall .*: more than none; at most 0\.5 is promised: missed/);
+});
+
 test('nothing is promised against a rival that was not played, or that killed nobody', () => {
   assert.deepEqual(boundsOf(summarizePlays([play('static split', 0, row('a')), play('memtide', 0, row('a'))])), []);
 });
 
 test('the report names the figures, every play, what is promised, and that times are emulated', () => {
-  const rivals = summarizePlays(PLAYS);
-  const result: ReplayStudyResult = {
-    platform: 'xen',
-    environment: {
-      ...{ date: '2026-11-25', cpu: 'emulated', kernel: '6.12', node: 'v20', load_1min: 1 },
-      ...{ total_bytes: 512 * MIB, floor_bytes: 128 * MIB, boot_bytes: 384 * MIB, peak_bytes: 200 * MIB },
-      ...{ slot_s: 20, play_s: 67, recordings: ['one', 'two'], rounds: 3, own_bytes: { a: 76 * MIB } },
-      ...{ peaks_bytes: 552 * MIB, together_bytes: 420 * MIB },
-    },
-    rivals,
-    bounds: boundsOf(rivals),
-    plays: PLAYS,
-  };
-  const text = replayStudyText(result);
+  const text = replayStudyText(resultOf(PLAYS));
   for (const said of [
     /emulated/,
     /reserve hit rate +85\.0 % +100\.0 % +91\.7 %/,
