@@ -80,8 +80,9 @@ export class GuestAccount {
     const asked = Math.abs(open.changeBytes);
     const movedBytes = Math.max(0, (heldBytes - open.heldBefore) * direction);
     const done = movedBytes >= asked - COUNTING_SLACK;
-    // An answer may have overtaken the last pages: one more count after it.
-    const said = open.saidBytes !== undefined && open.isCounted;
+    // An answer may have overtaken the last pages: one more count after it, unless Xen has it where it says that it is.
+    const confirmed = Math.abs(heldBytes - open.saidLimit) <= COUNTING_SLACK;
+    const said = open.saidBytes !== undefined && (open.isCounted || confirmed);
     if (open.saidBytes !== undefined) open.isCounted = true;
     if (!done && !said && now < open.deadlineMicros) return undefined;
     this.#open = undefined;

@@ -93,8 +93,12 @@ export class GuestReservation implements DomainBudget {
 
   /** The entitlement has moved: what it allows is taken at once, if it is wanted. */
   set limits(limits: ReservationLimits) {
-    if (limits.ceiling > this.#options.route.limits.ceiling) this.#pausedUntilMicros = 0;
-    this.#options.route.limits = limits;
+    const { route } = this.#options;
+    const rises = limits.ceiling > route.limits.ceiling;
+    route.limits = limits;
+    if (!rises) return;
+    this.#pausedUntilMicros = 0;
+    if (!this.#asked) this.#grow();
   }
 
   get state(): BudgetState {

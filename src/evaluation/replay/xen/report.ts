@@ -27,7 +27,7 @@ export function replayStudyText({ environment, rivals, bounds, plays }: ReplaySt
   ];
   const own = Object.entries(e.own_bytes).map(([name, size]) => `${name} ${formatBytes(size)}`);
   return `${[
-    `${e.recordings.join(', ')} in both guests, ${e.play_s.toFixed(0)} s, ${e.rounds} rounds by turns. All times are emulated on an emulated board: only`,
+    `${e.recordings.join(', ')} in both guests, ${e.play_s.toFixed(0)} s, ${e.rounds === 1 ? 'once' : `${e.rounds} times, by turns`}. All times are emulated on an emulated board: only`,
     `ratios within one boot say something. ${e.cpu}, Linux ${e.kernel}.`,
     `${formatBytes(e.total_bytes)} for both guests, floors of ${formatBytes(e.floor_bytes)}. Peaks, with what guests need themselves (${own.join(', ')}): ${formatBytes(e.peaks_bytes)}`,
     `added up, ${formatBytes(e.together_bytes)} at any one time. Under memtide the guests’ agents take of the same memory.`,
