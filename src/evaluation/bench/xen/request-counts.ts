@@ -24,13 +24,14 @@ type CountCall = 'countOpen' | 'countStart' | 'countStop' | 'countClose';
 /**
  * Serves each request a few times more, counted instead of timed. The guest is counted from right before the request to
  * right after it; dom0 from before that to after it, so that its figures hold the bench's own messages, as those at rest do.
+ * @param onEach before each; false ends it.
  * @throws MemtideError where the kernel of this guest or of dom0 cannot count.
  */
 export async function countRequests(
   bench: XenBench,
   requests: readonly XenRequest[],
   rounds: number,
-  onEach: (request: XenRequest) => void,
+  onEach: (request: XenRequest) => boolean,
 ): Promise<XenCounts[]> {
   const dom0 = (call: CountCall): Promise<DomainCounts> => bench.dom0.call(call);
   const here = DomainCounter.open({ leaveOutOwn: true });
@@ -39,7 +40,7 @@ export async function countRequests(
   try {
     await dom0('countOpen');
     for (const request of requests) {
-      onEach(request);
+      if (!onEach(request)) break;
       const seen: Pick<XenCounts, 'guest' | 'dom0' | 'guest_at_rest' | 'dom0_at_rest'>[] = [];
       for (let round = 0; round < rounds; round++) {
         await prepare(bench, request);

@@ -85,9 +85,14 @@ export async function runXenBench(options: XenRunOptions): Promise<XenBenchResul
       pipeMicros.push(...pipe.take(PIPE_ROUND_TRIPS));
     }
     const all = plan.flatMap(({ requests }) => requests.map(({ request }) => request));
-    const tell = ({ each, by }: XenRequest): void => progress(`${each.name}, ${by / MIB} MiB, counted`, 1);
+    const goOn = ({ each, by }: XenRequest): boolean => {
+      if (signal.aborted) throw new Error('interrupted');
+      progress(`${each.name}, ${by / MIB} MiB, counted`, 1);
+      return performance.now() < until;
+    };
     try {
-      counts = await countRequests(bench, all, Math.min(rounds, COUNTED_ROUNDS), tell);
+      counts = await countRequests(bench, all, Math.min(rounds, COUNTED_ROUNDS), goOn);
+      if (counts.length < all.length) leftOut.push({ case: 'counts', reason: 'of the last ones: no time was left' });
     } catch (error) {
       // Whatever it is: what was timed is not lost for it.
       leftOut.push({ case: 'counts', reason: errorMessage(error).replaceAll(/\s*\n\s*/g, '; ') });
