@@ -31,8 +31,10 @@ interface Wave {
 const SMALLEST_STEP = 4 * MIB;
 /** Kept above a donor's use: more than the donor itself insists on. */
 const USE_MARGIN = 24 * MIB;
-/** Caps follow what changes in steps; a guest grows by batches of 2 MiB. */
+/** Caps follow what changes in steps. */
 const CAP_STEP = MIB;
+/** Of the balloon's driver: to grow by less is not worth a word. */
+const BATCH = 2 * MIB;
 
 export interface GuestStatus {
   readonly name: string;
@@ -295,10 +297,17 @@ export class ReservationMover {
       }
       // Xen counts pages that the guest's kernel does not: a guest that is told the cap itself would run against it.
       const ceiling = Math.max(guest.account.heldBytes, cap - COUNTING_SLACK);
-      if (!guest.isHeard || (guest.told >= 0 && Math.abs(ceiling - guest.told) < CAP_STEP)) continue;
+      if (!guest.isHeard || !this.#isNews(guest, ceiling)) continue;
       guest.told = ceiling;
       tell(guest.name, { notice: 'limits', floorBytes: guest.floor, ceilingBytes: ceiling });
     }
+  }
+
+  /** Each notice wakes a guest. Who gives does not grow meanwhile, and is told anew when it has given. */
+  #isNews({ told, account }: GuestRecord, ceiling: number): boolean {
+    if (told < 0) return true;
+    if (ceiling < told) return told - ceiling >= CAP_STEP && account.open === undefined;
+    return ceiling - told >= BATCH;
   }
 
   /** After the caps: growth is told once Xen allows it. */

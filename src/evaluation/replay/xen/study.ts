@@ -2,8 +2,6 @@ import fs from 'node:fs';
 import { MemtideError } from '../../../errors.ts';
 import type { MemoryTrace } from '../../../pressure/trace.ts';
 import { type Bytes, bytes, formatBytes, formatMicros, MIB, roundDown } from '../../../units.ts';
-import { XenConstructs } from '../../../xen/constructs.ts';
-import { weight } from '../../../xen/credit2.ts';
 import type { Progress } from '../../bench/bench-run.ts';
 import { machineFacts } from '../../bench/environment.ts';
 import { shippedRecordings } from '../../recording/catalogue.ts';
@@ -25,17 +23,11 @@ export interface StudyOptions extends StudySettings {
 }
 
 const RAW_FOLDER = '/run/share/log';
-/** 256 is what every domain begins with. */
-const DOM0_WEIGHT = 512;
-
 /** Both guests play the recordings at the same time, once under each rival and in each round, in dom0 of one boot. */
 export async function runReplayStudy(options: StudyOptions): Promise<ReplayStudyResult> {
   const { guests, sizes, rivals, rounds, progress } = options;
   const plans = scheduleOf(await readTraces(), sizes);
   const holdings = await Holdings.open(guests.map(({ name }) => name));
-  const constructs = new XenConstructs();
-  // Whatever moves memory from dom0 must not wait for guests that are busy, under any rival.
-  await constructs.apply([weight('Domain-0', DOM0_WEIGHT)]);
   const plays: PlayRow[] = [];
   try {
     const own = await ownNeeds(guests);
@@ -78,7 +70,6 @@ export async function runReplayStudy(options: StudyOptions): Promise<ReplayStudy
     // As they were created: who comes later counts on it. The interrupted run's own signal must not hinder it.
     const whole = guests.map(({ name }) => ({ name, to: sizes.bootBytes }));
     await holdings.resize(whole, new AbortController().signal).catch(() => {});
-    await constructs.undo();
     await holdings.close();
   }
 }
