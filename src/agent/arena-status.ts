@@ -1,6 +1,7 @@
 import { STATE } from '../control/layout.ts';
 import type { ArenaFacts } from '../coordination/backend-arena.ts';
 import type { BackendService } from '../coordination/backend-service.ts';
+import type { Sizing } from '../policy/sizing.ts';
 
 /** A domain's row of the back end's status: what it holds of the arena, by the state of its chunks. */
 export function arenaStatus(service: BackendService, name: string, counts: Int32Array): Record<string, number> {
@@ -15,6 +16,19 @@ export function arenaStatus(service: BackendService, name: string, counts: Int32
     split_free_bytes: splitFreeBytes,
   };
 }
+
+/** What memory is idle for, and the evidence, as the status says it. */
+export const sizingStatus = ({
+  idleBytes,
+  worstCaseBytes,
+  missedShare,
+  evidence,
+}: Sizing): Record<string, unknown> => ({
+  idle_bytes: idleBytes,
+  worst_case_bytes: worstCaseBytes,
+  missed_share: missedShare,
+  evidence,
+});
 
 /** What became of the arena at the start, as the log says it. */
 export const arenaLog = ({

@@ -17,7 +17,7 @@ import type { Mode } from '../records.ts';
 import type { Reporter } from '../telemetry/reporter.ts';
 import { Telemetry } from '../telemetry/telemetry.ts';
 import { type Bytes, bytes, MIB, mebibytes } from '../units.ts';
-import { arenaLog, arenaStatus } from './arena-status.ts';
+import { arenaLog, arenaStatus, sizingStatus } from './arena-status.ts';
 import type { CommandedBackend, DomainLimits } from './backend-commands.ts';
 import { readBudgets, writeBudgets } from './budget-file.ts';
 import { budgetHostOf } from './budget-host.ts';
@@ -380,18 +380,14 @@ export class BackendAgent implements CommandedBackend {
       domains: this.#service.domainNames.map((name) => ({
         name,
         connected: this.#service.isConnected(name) || this.#remote?.isLinked(name) === true,
+        remote: this.#remote?.isLinked(name) === true,
         limit_bytes: this.#guests?.limitOf(name) ?? this.#mover.limitOf(name),
         ...arenaStatus(this.#service, name, this.#counts),
         stuck: this.#mover.isStuck(name),
         violations: this.#service.violationsOf(name),
       })),
       xen: this.#guests?.status(),
-      sizing: this.#sizing && {
-        idle_bytes: this.#sizing.idleBytes,
-        worst_case_bytes: this.#sizing.worstCaseBytes,
-        missed_share: this.#sizing.missedShare,
-        evidence: this.#sizing.evidence,
-      },
+      sizing: this.#sizing && sizingStatus(this.#sizing),
       fast_plane: this.#service.constructs,
       figures: this.#service.figures(),
       ...this.#moreStatus(),

@@ -52,6 +52,18 @@ export class RunFiles {
   get owners(): string {
     return path.join(this.directory, 'owners');
   }
+  /** Of domains that have, or had, an agent here. */
+  domainNames(): string[] {
+    try {
+      return fs
+        .readdirSync(path.join(this.directory, 'domains'))
+        .filter((name) => SLUG.test(name))
+        .sort();
+    } catch {
+      return [];
+    }
+  }
+
   /** @throws MemtideError when it can be no domain's name: it would lead to another folder. */
   domain(name: string): DomainFiles {
     if (!SLUG.test(name)) throw notAName(name);

@@ -39,6 +39,23 @@ const uplink = z.looseObject({
   dropped: z.record(z.string(), count()).optional(),
 });
 
+/** Whole guests of Xen, as Xen counts them. */
+const xen = z.looseObject({
+  free_bytes: count(),
+  pool_bytes: count(),
+  guests: z.array(
+    z.looseObject({ name: z.string(), held_bytes: count(), entitlement_bytes: count(), stuck: z.boolean().optional() }),
+  ),
+});
+
+/** Memory of dom0 in guests of Xen, over grants. */
+const lent = z.looseObject({
+  arena_bytes: count(),
+  owed_bytes: count(),
+  stuck_bytes: count(),
+  guests: z.array(z.looseObject({ name: z.string(), granted_bytes: count(), leased_bytes: count() })),
+});
+
 const backendStatus = z.looseObject({
   mode: z.string(),
   total_bytes: count(),
@@ -57,6 +74,8 @@ const backendStatus = z.looseObject({
     z.looseObject({
       name: z.string(),
       connected: z.boolean(),
+      /** Its agent is elsewhere, and takes part over MQTT. */
+      remote: z.boolean().optional(),
       limit_bytes: count().optional(),
       reserve_bytes: count(),
       offered_bytes: count(),
@@ -66,6 +85,8 @@ const backendStatus = z.looseObject({
       stuck: z.boolean().optional(),
     }),
   ),
+  xen: xen.optional(),
+  lent: lent.optional(),
   fast_plane: fastPlane.optional(),
   figures: z.record(z.string(), z.number()),
 });
@@ -85,6 +106,9 @@ const domainStatus = z.looseObject({
   /** What goes on at the agent's socket (coordination/session-server.ts, SocketFigures). */
   socket: z.record(z.string(), count()).optional(),
   telemetry: z.looseObject({ uplink: uplink.optional(), spool: spool.optional() }).optional(),
+  /** Of an agent that takes part over MQTT. */
+  backend_is_there: z.boolean().optional(),
+  leases: z.looseObject({}).optional(),
 });
 export type DomainStatus = z.output<typeof domainStatus>;
 

@@ -1,5 +1,7 @@
 import { formatBytes, MIB } from '../units.ts';
 import type { BackendStatus, DomainStatus } from './backend-status.ts';
+import { columns } from './columns.ts';
+import { guestTable } from './guest-text.ts';
 import { socketTable } from './socket-text.ts';
 import { spoolTable } from './spool-text.ts';
 
@@ -23,7 +25,7 @@ export function statusText(
     ...fastPlaneFacts(backend, domains),
   ];
   const lines = facts.map(([name, value]) => `${name.padEnd(10)}${value}`);
-  return `${[...lines, '', ...domainTable(backend, domains), ...socketTable(domains), ...spoolTable(backend, domains)].join('\n')}\n`;
+  return `${[...lines, '', ...domainTable(backend, domains), ...guestTable(backend), ...socketTable(domains), ...spoolTable(backend, domains)].join('\n')}\n`;
 }
 
 const hugeText = ({ huge, hugeReason }: BackendStatus['arena']): string =>
@@ -122,7 +124,7 @@ function constructText({ construct, wanted, in_force, refused }: Constructs[numb
 function domainTable(backend: BackendStatus, domains: Readonly<Record<string, DomainStatus | string>>): string[] {
   const head = ['domain', 'leased', 'of it waste', 'reserve', 'offered', 'private', 'sessions', 'agent'];
   const rows = backend.domains.map((domain) => {
-    const { name, connected, leased_bytes, reserve_bytes, offered_bytes, limit_bytes } = domain;
+    const { name, leased_bytes, reserve_bytes, offered_bytes, limit_bytes } = domain;
     const told = domains[name];
     const agent = typeof told === 'string' ? undefined : told;
     return [
@@ -133,19 +135,19 @@ function domainTable(backend: BackendStatus, domains: Readonly<Record<string, Do
       mebibytes(offered_bytes),
       `${mebibytes(agent?.used_bytes)} of ${mebibytes(limit_bytes)}`,
       agent?.sessions === undefined ? '-' : String(agent.sessions),
-      !connected ? 'not connected' : typeof told === 'string' ? firstLine(told) : (agent?.enforced_by ?? 'connected'),
+      agentText(domain, told),
     ];
   });
-  const widths = head.map((_, column) => Math.max(...[head, ...rows].map((row) => row[column]!.length)));
-  const last = head.length - 1;
-  return [head, ...rows].map((row) =>
-    row
-      .map((cell, column) =>
-        column === 0 || column === last ? cell.padEnd(widths[column]!) : cell.padStart(widths[column]!),
-      )
-      .join('  ')
-      .trimEnd(),
-  );
+  return columns([head, ...rows]);
+}
+
+function agentText(
+  { connected, remote }: BackendStatus['domains'][number],
+  told: DomainStatus | string | undefined,
+): string {
+  if (!connected) return 'not connected';
+  if (remote) return 'over MQTT';
+  return typeof told === 'string' ? firstLine(told) : (told?.enforced_by ?? 'connected');
 }
 
 /** What leases hold beyond what was asked for, and what is free in the chunks that they share. */

@@ -76,7 +76,7 @@ describe('leases over grants, without Xen', { skip, timeout: 300_000 }, () => {
   }
   const lent = async (): Promise<LentStatus> => {
     const status = await askBackend(new RunFiles(runDir('dom0')).backendSocket);
-    return status.lent as LentStatus;
+    return status.lent as unknown as LentStatus;
   };
   const untilLent = (what: string, isSo: (status: LentStatus) => boolean): Promise<LentStatus> =>
     until(what, async () => {

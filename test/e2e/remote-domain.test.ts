@@ -89,6 +89,13 @@ test('a domain that shares no memory joins over the broker, and has nothing to l
   await assert.rejects(connect({ socket: there.domain('guest').socket }), /shares no memory/);
 });
 
+test('status says of it that it is reached over MQTT; where it is, status tells of it alone', options, async () => {
+  await until(async () => (await counted()).connected);
+  const status = (runDir: string): Promise<string> => text(memtide(['status', '--run-dir', runDir]).stdout!);
+  assert.match(await status(here.directory), /^guest .* over MQTT$/m);
+  assert.match(await status(there.directory), /the back end is in another domain\n\ndomain .*\nguest +\d+ MiB /);
+});
+
 test('its budget follows its programs, and survives the death of the broker and of the back end', options, async () => {
   const before = await limitThere();
   const eater = memtide([

@@ -64,7 +64,7 @@ async function startKeeper(keeper: ChildProcess): Promise<string | undefined> {
   const ready = once(readline.createInterface({ input: keeper.stdout! }), 'line').then(() => undefined);
   const failed = new Promise<string>((resolve) => {
     keeper.once('error', (error) => resolve(`unshare could not be started: ${error.message}`));
-    keeper.once('close', (code) => resolve(complaints.at(-1) ?? `unshare ended with code ${code}`));
+    keeper.once('close', (code) => resolve(complaints[0]?.trim() ?? `unshare ended with code ${code}`));
   });
   return Promise.race([ready, failed]);
 }
