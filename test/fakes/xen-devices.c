@@ -199,13 +199,17 @@ static int alloc_pages(int fd, uint32_t *words) {
 static int end_pages(int fd, const uint32_t *words) {
   uint64_t index;
   memcpy(&index, words, 8);
-  int first = (int)(index / PAGE);
+  int first = (int)(index / PAGE), still = 0;
   for (int ref = FIRST_REF; ref < FIRST_REF + shared->next_ref; ref++) {
     int page = shared->ref[ref].page;
     if (shared->ref[ref].file != opened[fd].file || page < first || page >= first + (int)words[2]) continue;
     shared->ref[ref].state = FREE;
+    still += shared->ref[ref].mapped;
     if (domid == 0) __sync_fetch_and_sub(&shared->granted, 1); /* only dom0's are counted */
   }
+  off_t length = (off_t)words[2] * PAGE;
+  /* Free memory, once nobody has it mapped. */
+  if (still == 0) fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)index, length);
   return 0;
 }
 
