@@ -20,6 +20,8 @@ export interface GuestMemory {
   /** Xen's pages, as the guest's kernel counts them. */
   readonly heldBytes: Bytes;
   readonly availableBytes: Bytes;
+  /** Of files, in use: code of what runs. It counts as available, and is not. */
+  readonly mappedBytes: Bytes;
 }
 
 type Running = ChildProcessByStdio<Writable, Readable, null>;
@@ -62,10 +64,14 @@ export async function memoryOf(guest: GuestAddress): Promise<GuestMemory> {
     guest,
     `echo 3 >/proc/sys/vm/drop_caches
      cat /sys/devices/system/xen_memory/xen_memory0/info/current_kb
-     grep -E '^MemAvailable:' /proc/meminfo | tr -s ' ' | cut -d ' ' -f 2`,
+     grep -E '^(MemAvailable|Mapped):' /proc/meminfo | tr -s ' ' | cut -d ' ' -f 2`,
   );
-  const [held = 0, available = 0] = text.trim().split('\n').map(Number);
-  return { heldBytes: bytes(held * KIB), availableBytes: bytes(available * KIB) };
+  const [held = 0, available = 0, mapped = 0] = text.trim().split('\n').map(Number);
+  return {
+    heldBytes: bytes(held * KIB),
+    availableBytes: bytes(available * KIB),
+    mappedBytes: bytes(mapped * KIB),
+  };
 }
 
 /** Puts the plan where the player finds it, and what others left in the caches out of its way. */

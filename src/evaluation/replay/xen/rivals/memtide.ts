@@ -6,7 +6,7 @@ import { AgentSocket } from '../../../../client/agent-socket.ts';
 import type { ConfigInput } from '../../../../config/schema.ts';
 import { MemtideError } from '../../../../errors.ts';
 import { MIB } from '../../../../units.ts';
-import { inGuest } from '../guest-program.ts';
+import { type GuestMemory, inGuest, memoryOf } from '../guest-program.ts';
 import type { Rival, StudyBoard } from '../rival.ts';
 
 const CONFIG_FILE = '/run/memtide-replay.json';
@@ -36,6 +36,7 @@ export const memtide: Rival = {
     });
     fs.closeSync(log);
     const end = () => endAll(board, backend);
+    let own: GuestMemory[] = [];
     try {
       await until('the back end answers', board.signal, async () => (await status()) !== undefined);
       for (const guest of board.guests) await inGuest(guest, startScript(guest.name, guestConfig(board)));
@@ -44,13 +45,24 @@ export const memtide: Rival = {
         return domains?.every(({ connected }) => connected) === true;
       });
       await sleep(SETTLE_MILLIS, undefined, { signal: board.signal });
+      own = await Promise.all(board.guests.map(memoryOf));
     } catch (error) {
       await end();
       throw error;
     }
-    return { counts, end };
+    return { counts: async () => ({ ...(await counts()), ...ownNeeds(own) }), end };
   },
 };
+
+/** What the guests need with their agents, before anything is played: on average. */
+function ownNeeds(own: readonly GuestMemory[]): Record<string, number> {
+  const mean = (of: (memory: GuestMemory) => number): number =>
+    Math.round(own.reduce((sum, each) => sum + of(each), 0) / own.length);
+  return {
+    own_bytes: mean(({ heldBytes, availableBytes }) => heldBytes - availableBytes),
+    own_code_bytes: mean(({ mappedBytes }) => mappedBytes),
+  };
+}
 
 function studyConfig({ guests, sizes, ownAddress, config }: StudyBoard): ConfigInput {
   const { totalBytes, floorBytes, bootBytes } = sizes;
