@@ -48,7 +48,7 @@ export async function startAgents(board: Board, guests: readonly Guest[], progre
   for (const guest of guests) {
     await board.in(
       guest,
-      `setsid memtide-agent --domain ${guest.name} --config ${FILES}/guest.json >/dev/hvc0 2>&1 &`,
+      `setsid memtide-agent --domain ${guest.name} --config ${FILES}/guest.json >/dev/hvc0 2>&1 </dev/null &`,
       { deadlineSeconds: ORDER_SECONDS },
     );
   }

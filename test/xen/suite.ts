@@ -11,5 +11,4 @@ import './memory-books.test.ts';
 import './gpio.test.ts';
 import './kernel-trace.test.ts';
 import './death.test.ts';
-import './leases.test.ts';
 import './doctor.test.ts';
