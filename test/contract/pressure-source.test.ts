@@ -29,7 +29,8 @@ const SOURCES: Readonly<Record<string, (test: TestContext) => PressureSource | u
     new ProcessGroupSource({ clock, roots: [7], procRoot: fixtureTree(test, { ...MACHINE, loadavg: loadavg(9) }) }),
   'a cgroup, on real files': (test) => {
     const directory = ownCgroup();
-    if (directory === undefined) test.skip('this process is in no cgroup with a memory controller');
+    if (directory === undefined)
+      test.skip('this process is in no cgroup with a memory controller, so it has no real files to read');
     return directory === undefined ? undefined : new CgroupSource({ clock, directory });
   },
   'a cgroup, on a fixture': (test) =>

@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import path from 'node:path';
 import readline from 'node:readline';
 
 /**
@@ -48,7 +49,8 @@ export async function mountHugeTmpfs(sizeBytes: number, keep: string): Promise<H
   return {
     ok: true,
     mount: {
-      directory: `/proc/${keeper.pid}/root/mnt`,
+      // As the keeper sees it: proc_pid_root(5).
+      directory: path.join('/proc', String(keeper.pid), 'root', 'mnt'),
       keeperPid: keeper.pid as number,
       close: () => {
         keeper.kill();
