@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import type { Config } from '../config/schema.ts';
 import { RunFiles } from '../coordination/run-files.ts';
+import type { BrokerAccess } from '../dashboard/server/broker-feed.ts';
 import { askBackend } from '../demo/backend-status.ts';
 import { EXIT, errorCode, errorMessage, MemtideError } from '../errors.ts';
 import type { CommandIo } from './io.ts';
@@ -20,15 +21,6 @@ export interface BrokerOptions {
   readonly passwordFile?: string;
   /** PEM of the certificate authority of an mqtts broker. */
   readonly caFile?: string;
-}
-
-export interface BrokerAccess {
-  readonly url: string;
-  readonly base: string;
-  readonly vehicle?: string;
-  readonly username?: string;
-  readonly password?: string;
-  readonly certificateAuthority?: string;
 }
 
 const BROKER_URL = /^mqtts?:\/\/[^\s/@]+$/;
