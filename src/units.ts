@@ -22,6 +22,10 @@ export function bytes(count: number): Bytes {
   return count as Bytes;
 }
 
+/** A peer's figure, believed only if it can be a number of bytes. */
+export const sizeOr = (value: number | undefined, otherwise: number): number =>
+  value !== undefined && Number.isSafeInteger(value) && value >= 0 ? value : otherwise;
+
 /** @param count mebibytes, fractions allowed; the result is rounded to whole bytes. */
 export const mebibytes = (count: number): Bytes => bytes(Math.round(count * MIB));
 /** @param count kibibytes, the unit in which Linux and Xen report memory. */

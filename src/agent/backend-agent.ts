@@ -173,7 +173,8 @@ export class BackendAgent implements CommandedBackend {
   }
 
   #heard(domain: string, call: BackendCall): void {
-    if (this.#guests?.has(domain) && call.op !== 'burst') this.#guests.heard(domain, call);
+    if (call.op === 'burst') this.#remember(domain, call.bytes, call.atMicros);
+    else if (this.#isGuest(domain)) this.#guests?.heard(domain, call);
     else if (call.op === 'report') {
       if (this.#unheard.delete(domain)) this.#tellLimits(domain);
       this.#mover.report(domain, call);
@@ -182,13 +183,17 @@ export class BackendAgent implements CommandedBackend {
         this.#offer();
       }
     } else if (call.op === 'moved') this.#mover.moved(domain, call);
-    else if (call.op === 'burst') this.#remember(domain, call.bytes, call.atMicros);
+  }
+
+  /** By the configuration: links stand before Xen has been asked. */
+  #isGuest(domain: string): boolean {
+    return this.#config.domains.some(({ name, guest }) => name === domain && guest !== undefined);
   }
 
   #met(domain: string, connected: boolean, limitBytes?: number): void {
     this.#log.info({ domain }, connected ? 'a domain has joined' : 'a domain has left');
-    this.#guests?.met(domain);
-    if (connected) {
+    if (this.#isGuest(domain)) this.#guests?.met(domain);
+    else if (connected) {
       this.#unheard.add(domain);
       this.#mover.joined(domain, limitBytes);
     } else this.#mover.forget(domain);
@@ -220,7 +225,7 @@ export class BackendAgent implements CommandedBackend {
     const at = this.#domains.findIndex(({ name }) => name === domain);
     if (at < 0) throw new Error(`domain: no such domain; known: ${this.#service.domainNames.join(', ')}`);
     const changed = { ...this.#domains[at]!, ...change };
-    if (this.#guests?.has(domain)) throw new Error('domain: a guest of Xen; its bounds are in the configuration');
+    if (this.#isGuest(domain)) throw new Error('domain: a guest of Xen; its bounds are in the configuration');
     const domains = this.#domains.with(at, changed);
     // Without total_mib: it was chosen so that what was configured fits, and must fit what is commanded too.
     const total_mib = this.#config.total_mib ?? Math.floor(this.#total / MIB);
@@ -294,9 +299,8 @@ export class BackendAgent implements CommandedBackend {
 
   /** The budgets as they stand, for a successor of this back end. */
   #writeLimits(): void {
-    const limits = this.#service.domainNames.map((name) => this.#mover.limitOf(name)!);
-    if (!this.#told.isNew('limits', false, ...limits)) return;
-    writeBudgets(this.#service.files.budgets, this.#service.domainNames, limits);
+    const { limits } = this.#mover;
+    if (this.#told.isNew('limits', false, ...Object.values(limits))) writeBudgets(this.#service.files.budgets, limits);
   }
 
   /** Free and offered memory: what belongs to no domain. */
@@ -325,7 +329,9 @@ export class BackendAgent implements CommandedBackend {
     const { chunkBytes } = this.#service;
     const { mode } = this.#service;
     const domains = this.#domains;
-    const limits = domains.map((domain) => arenaLimits(domain, this.#mover.limitOf(domain.name)!, chunkBytes));
+    const limits = domains.map((domain) =>
+      arenaLimits(domain, this.#mover.limitOf(domain.name) ?? mebibytes(domain.budget_mib), chunkBytes),
+    );
     const claimants = domains.map(({ name }, at): Claimant => {
       if (mode !== 'hypervisor' || !this.#service.isConnected(name)) return NO_CLAIM;
       const weight = 1 + (this.#sizing?.reserveBytes[at] ?? 0) / MIB;
@@ -344,12 +350,8 @@ export class BackendAgent implements CommandedBackend {
   #remember(domain: string, burstBytes: number, atMicros: number): void {
     if (!Number.isSafeInteger(burstBytes) || burstBytes <= 0 || !Number.isFinite(atMicros)) return;
     const index = this.#service.domainNames.indexOf(domain);
-    this.#history.push({
-      domain: index,
-      startMicros: atMicros,
-      endMicros: atMicros + BURST_LIFE_MICROS,
-      bytes: burstBytes,
-    });
+    const endMicros = atMicros + BURST_LIFE_MICROS;
+    this.#history.push({ domain: index, startMicros: atMicros, endMicros, bytes: burstBytes });
     if (this.#history.length > HISTORY) this.#history.shift();
   }
 

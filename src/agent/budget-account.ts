@@ -1,3 +1,5 @@
+import { sizeOr } from '../units.ts';
+
 /** A budget notice under way: told, and not yet answered. */
 export interface OpenMove {
   readonly id: number;
@@ -16,11 +18,14 @@ const TELL_AGAIN_MICROS = 500_000;
  */
 export class BudgetAccount {
   #limit: number;
+  readonly #most: number;
   #open: OpenMove | undefined;
   #lastTold = 0;
 
-  constructor(limitBytes: number) {
+  /** @param mostBytes all that there is: an agent that claims to hold more holds others back with that, and no further. */
+  constructor(limitBytes: number, mostBytes: number) {
     this.#limit = limitBytes;
+    this.#most = mostBytes;
   }
 
   get limit(): number {
@@ -51,13 +56,13 @@ export class BudgetAccount {
     if (this.#open?.id !== id) return undefined;
     const asked = this.#open.changeBytes;
     this.#open = undefined;
-    this.#limit = sizeOr(limitBytes, this.#limit);
+    this.#limit = this.#believed(limitBytes);
     return asked < 0 ? Math.max(0, Math.min(-asked, -changeBytes)) : 0;
   }
 
   /** @param lastId the last move that the agent had heard of when it said so. */
   reported(limitBytes: number, lastId: number): void {
-    if (!this.#open && lastId === this.#lastTold) this.#limit = sizeOr(limitBytes, this.#limit);
+    if (!this.#open && lastId === this.#lastTold) this.#limit = this.#believed(limitBytes);
   }
 
   /**
@@ -69,11 +74,11 @@ export class BudgetAccount {
       this.#open = undefined;
       this.#lastTold = 0;
     } else if (!this.#open) {
-      this.#limit = sizeOr(limitBytes, this.#limit);
+      this.#limit = this.#believed(limitBytes);
     }
   }
-}
 
-/** A peer's figure, believed only if it can be a size. */
-const sizeOr = (value: number, otherwise: number): number =>
-  Number.isSafeInteger(value) && value >= 0 ? value : otherwise;
+  #believed(limitBytes: number): number {
+    return Math.min(sizeOr(limitBytes, this.#limit), this.#most);
+  }
+}

@@ -1,9 +1,8 @@
 import fs from 'node:fs';
 
 /** Leaves the budgets as they stand for a successor of this back end. */
-export function writeBudgets(file: string, domains: readonly string[], limits: readonly number[]): void {
-  const text = JSON.stringify(Object.fromEntries(domains.map((name, at) => [name, limits[at]])));
-  fs.writeFileSync(`${file}.new`, text, { mode: 0o600 });
+export function writeBudgets(file: string, limits: Readonly<Record<string, number>>): void {
+  fs.writeFileSync(`${file}.new`, JSON.stringify(limits), { mode: 0o600 });
   fs.renameSync(`${file}.new`, file);
 }
 

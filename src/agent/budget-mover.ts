@@ -7,13 +7,13 @@ import { planMoves } from '../policy/plan.ts';
 import { type Action, freeBytes, type PlanSnapshot } from '../policy/snapshot.ts';
 import { createConductTable, entitlement, isStuck, judgeDonor, type StuckRule } from '../policy/stuck.ts';
 import { type Bucket, type BucketRule, fullBucket, refilled, spend } from '../policy/token-bucket.ts';
-import { type Bytes, MIB, mebibytes, roundUp } from '../units.ts';
+import { type Bytes, bytes, MIB, mebibytes, roundUp, sizeOr } from '../units.ts';
 import { BudgetAccount } from './budget-account.ts';
 import { stuckRuleOf } from './settings.ts';
 
 /**
- * Moves private budgets between domains, for programs that know nothing of memtide: one plan a tick at most, carried out
- * in two phases. First donors lower their limits and say by how much; then recipients get what was really freed.
+ * Moves private budgets between domains, for programs that know nothing of memtide, guests of Xen left out: one plan a tick
+ * at most, carried out in two phases. First donors lower their limits and say by how much; then recipients get what was really freed.
  * What is in nobody's budget and has no memory in the arena is free; free arena chunks become free budget by a punch.
  */
 type Report = BackendCall & { op: 'report' };
@@ -86,15 +86,15 @@ export class BudgetMover {
     /** Domains whose limits may be others than that: nothing moves until they have reported, or are gone for good. */
     readonly awaited?: readonly string[];
   }) {
-    const { domains } = options.config;
+    const domains = options.config.domains.filter(({ guest }) => guest === undefined);
     this.#config = options.config;
-    this.#total = options.total;
+    this.#total = bytes(options.total - guestBudgets(options.config));
     this.#host = options.host;
     this.#claimedBytes = options.claimedBytes;
     this.#clock = options.clock;
     this.#onOutcome = options.onOutcome;
     this.#onGrant = options.onGrant ?? (() => {});
-    this.#awaited = new Set(options.awaited);
+    this.#awaited = new Set(options.awaited?.filter((name) => domains.some((domain) => domain.name === name)));
     this.#conduct = createConductTable(domains.length);
     this.#stuckRule = stuckRuleOf(options.config);
     const now = options.clock.monotonicMicros();
@@ -102,7 +102,7 @@ export class BudgetMover {
       name: domain.name,
       floor: mebibytes(privateFloorMib(domain)),
       ceiling: mebibytes(domain.ceiling_mib),
-      account: new BudgetAccount(size(options.limits?.[domain.name] ?? -1, mebibytes(domain.budget_mib))),
+      account: new BudgetAccount(sizeOr(options.limits?.[domain.name], mebibytes(domain.budget_mib)), options.total),
       used: 0,
       wanted: 0,
       pressured: false,
@@ -114,8 +114,8 @@ export class BudgetMover {
     const known = this.#find(domain);
     if (!known) return;
     this.#awaited.delete(domain);
-    known.used = size(usedBytes, known.used);
-    known.wanted = size(wantedBytes, 0);
+    known.used = sizeOr(usedBytes, known.used);
+    known.wanted = sizeOr(wantedBytes, 0);
     known.account.reported(limitBytes, lastId);
     if (known.pressured !== (pressured === true)) this.#host.setPressured(domain, pressured === true);
     known.pressured = pressured === true;
@@ -155,8 +155,14 @@ export class BudgetMover {
     if (known) Object.assign(known, { floor, ceiling });
   }
 
+  /** @returns undefined for a guest: its limit is Xen's. */
   limitOf(domain: string): number | undefined {
     return this.#find(domain)?.account.limit;
+  }
+
+  /** Of all domains whose budget is moved, by name. */
+  get limits(): Readonly<Record<string, number>> {
+    return Object.fromEntries(this.#domains.map(({ name, account }) => [name, account.limit]));
   }
 
   /** Free memory that programs want now and that is still behind arena chunks: the pool should not offer it away. */
@@ -170,7 +176,9 @@ export class BudgetMover {
   }
 
   isStuck(domain: string): boolean {
-    return isStuck(this.#conduct, this.#index(domain), this.#clock.monotonicMicros());
+    return (
+      this.#find(domain) !== undefined && isStuck(this.#conduct, this.#index(domain), this.#clock.monotonicMicros())
+    );
   }
 
   tick(): void {
@@ -316,6 +324,6 @@ export class BudgetMover {
 /** Chunks taken from the system in one tick: a millisecond or so of the fast plane's idle time. */
 const POPULATE_CHUNKS = 8;
 
-/** A peer's figure, believed only if it can be a size. */
-const isSize = (value: number): boolean => Number.isSafeInteger(value) && value >= 0;
-const size = (value: number, otherwise: number): number => (isSize(value) ? value : otherwise);
+/** A guest's reservation is moved by `ReservationMover`, and is no part of what is governed here. */
+const guestBudgets = ({ domains }: Pick<Config, 'domains'>): number =>
+  domains.reduce((all, { guest, budget_mib }) => all + (guest === undefined ? 0 : mebibytes(budget_mib)), 0);

@@ -21,10 +21,12 @@ export function remoteDomains(parts: {
     domains: service.domainNames,
     clock: systemClock,
     host: {
-      admit: (domain, sharesMemory) =>
-        !sharesMemory && service.isConnected(domain)
-          ? { ok: false, error: `domain "${domain}" has an agent on the back end’s own machine` }
-          : { ok: true, welcome: { mode, budgetBytes: mover.limitOf(domain)! } },
+      admit: (domain, sharesMemory) => {
+        if (!sharesMemory && service.isConnected(domain))
+          return { ok: false, error: `domain "${domain}" has an agent on the back end’s own machine` };
+        const budgetBytes = mover.limitOf(domain);
+        return { ok: true, welcome: { mode, ...(budgetBytes === undefined ? {} : { budgetBytes }) } };
+      },
       joined: (domain, limitBytes) => met(domain, true, limitBytes),
       left: (domain) => met(domain, false),
       call: (domain, call) => (call.op === 'need' ? service.need(domain, call) : heard(domain, call)),

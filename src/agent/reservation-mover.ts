@@ -9,7 +9,7 @@ import { type Action, freeBytes, type PlanSnapshot } from '../policy/snapshot.ts
 import { createConductTable, isStuck, judgeDonor, type StuckRule } from '../policy/stuck.ts';
 import { type BucketRule, fullBucket, refilled, spend } from '../policy/token-bucket.ts';
 import type { Mode } from '../records.ts';
-import { bytes, MIB, roundDown } from '../units.ts';
+import { bytes, MIB, roundDown, sizeOr } from '../units.ts';
 import type { MemoryBooks } from '../xen/memory-books.ts';
 import { COUNTING_SLACK, type SettledMove } from './guest-account.ts';
 import { type GuestRecord, newGuest, ROOM, roomView, viewOf } from './guest-record.ts';
@@ -92,16 +92,11 @@ export class ReservationMover {
     this.#room = new Room(options.clock);
   }
 
-  /** Whether the domain is one of those whose reservation is moved. */
-  has(domain: string): boolean {
-    return this.#find(domain) !== undefined;
-  }
-
   /** @returns whether it is urgent. */
   report(domain: string, { usedBytes, wantedBytes, pressured }: Report): boolean {
     const guest = this.#find(domain);
     if (!guest) return false;
-    Object.assign(guest, { used: size(usedBytes), wanted: size(wantedBytes), pressured: pressured === true });
+    Object.assign(guest, { used: sizeOr(usedBytes, 0), wanted: sizeOr(wantedBytes, 0), pressured: pressured === true });
     if (!guest.isHeard) guest.told = -1; // it may have missed what was said before
     guest.isHeard = true;
     return guest.pressured;
@@ -371,6 +366,3 @@ export class ReservationMover {
     return this.#guests.find(({ name }) => name === domain);
   }
 }
-
-/** A peer's figure, believed only if it can be a size. */
-const size = (value: number): number => (Number.isSafeInteger(value) && value >= 0 ? value : 0);

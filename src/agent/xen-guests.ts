@@ -89,11 +89,6 @@ export class XenGuests {
     return guests;
   }
 
-  /** Whether the domain is a guest whose reservation is moved here. */
-  has(domain: string): boolean {
-    return this.#mover.has(domain);
-  }
-
   heard(domain: string, call: BackendCall): void {
     const urgent =
       call.op === 'report' ? this.#mover.report(domain, call) : call.op === 'moved' && this.#mover.moved(domain, call);

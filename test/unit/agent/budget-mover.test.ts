@@ -48,17 +48,24 @@ class Host implements BudgetHost {
   }
 }
 
-/** 32 MiB in each of two budgets; `arenaMib` in the arena, all of it free; nothing loose but `looseMib`. */
-function machine({ arenaMib = 0, looseMib = 0 }) {
+/** 32 MiB in each of two budgets; `arenaMib` in the arena, all of it free; nothing loose but `looseMib`. And a guest of Xen. */
+function machine({ arenaMib = 0, looseMib = 0, awaited = [] as string[] }) {
   const host = new Host(arenaMib);
   const { told } = host;
   const clock = new VirtualClock(1_000_000);
   const mover = new BudgetMover({
     config: checkConfig({
       policy: { step_cap_mib: 16 },
-      domains: ['a', 'b'].map((name) => ({ name, floor_mib: 16, ceiling_mib: 128, budget_mib: 32 })),
+      domains: ['a', 'b', 'guest'].map((name) => ({
+        name,
+        floor_mib: 16,
+        ceiling_mib: 128,
+        budget_mib: 32,
+        ...(name === 'guest' ? { guest: { floor_mib: 128, ceiling_mib: 1024 } } : {}),
+      })),
     }),
-    total: bytes((64 + arenaMib + looseMib) * MIB),
+    awaited,
+    total: bytes((96 + arenaMib + looseMib) * MIB),
     host,
     claimedBytes: () => 0,
     clock,
@@ -131,4 +138,26 @@ test('a punch that found less than it was to is asked for again', () => {
   host.isSettled = true;
   mover.tick();
   assert.equal(told.at(-1)!.changeBytes, 16 * MIB);
+});
+
+test('what a guest of Xen holds is none of it: nobody is held back by it, and it is asked for nothing', () => {
+  const { mover, told, report } = machine({ looseMib: 16, awaited: ['guest'] });
+  mover.joined('guest', 512 * MIB);
+  report('guest', 512, 1024, true);
+  assert.deepEqual([mover.limitOf('guest'), mover.limits], [undefined, { a: 32 * MIB, b: 32 * MIB }]);
+  report('b', 32, 16);
+  report('a', 32, 48, true);
+  assert.deepEqual(
+    told.map(({ domain, changeBytes }) => [domain, changeBytes]),
+    [['a', 16 * MIB]],
+  );
+  assert.equal(mover.isStuck('guest'), false);
+});
+
+test('an agent that claims to hold more than there is counts with all that there is', () => {
+  const { mover, report } = machine({ looseMib: 16 });
+  mover.joined('a', 2 ** 50);
+  assert.equal(mover.limitOf('a'), 112 * MIB);
+  report('b', 2 ** 30, 16);
+  assert.equal(mover.limitOf('b'), 112 * MIB);
 });

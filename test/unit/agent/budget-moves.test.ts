@@ -9,6 +9,7 @@ import { BudgetAccount } from '../../../src/agent/budget-account.ts';
 import { BudgetAnswers, type Moved } from '../../../src/agent/budget-answers.ts';
 
 const START = 100;
+const TOTAL = 10 * START;
 
 /** What an agent says of its limit, and when it said so. */
 interface Said {
@@ -20,7 +21,7 @@ interface Said {
 class Line {
   backLife = 1;
   agentLife = 1;
-  account = new BudgetAccount(START);
+  account = new BudgetAccount(START, TOTAL);
   answers = new BudgetAnswers();
   /** What the programs may really hold. */
   real = START;
@@ -87,7 +88,7 @@ class Line {
 
   newBack(): void {
     this.backLife++;
-    this.account = new BudgetAccount(this.written);
+    this.account = new BudgetAccount(this.written, TOTAL);
     this.account.joined(this.real);
     this.answers.meet(this.backLife);
     this.nextId = 1;
