@@ -1,4 +1,5 @@
 import type { DomainConfig } from '../config/schema.ts';
+import type { Wanting } from '../policy/fair-wants.ts';
 import type { DomainView } from '../policy/snapshot.ts';
 import type { Bucket } from '../policy/token-bucket.ts';
 import { mebibytes } from '../units.ts';
@@ -51,6 +52,12 @@ export const newGuest = (name: string, bounds: DomainConfig['guest'] & object, b
   bucket,
 });
 
+/** What it says of itself, as far as it can be: its use is within what Xen has it hold, and more than its ceiling it never gets. */
+export const wantsOf = ({ used, wanted, ceiling, account }: GuestRecord): Wanting => ({
+  used: Math.min(used, account.heldBytes),
+  wanted: Math.min(wanted, ceiling),
+});
+
 /** The guest as the planner sees it. @param stuck nothing is to be asked of it. */
 export function viewOf(guest: GuestRecord, stuck: boolean): DomainView {
   const { open, growthUnderWay, heldBytes } = guest.account;
@@ -59,7 +66,7 @@ export function viewOf(guest: GuestRecord, stuck: boolean): DomainView {
   return {
     name: guest.name,
     limit,
-    used: guest.used,
+    used: wantsOf(guest).used,
     wanted: silent ? limit : Math.max(guest.floor, guest.share),
     floor: Math.min(guest.floor, limit),
     ceiling: guest.ceiling,

@@ -12,7 +12,7 @@ import type { Mode } from '../records.ts';
 import { bytes, MIB, roundDown, sizeOr } from '../units.ts';
 import type { MemoryBooks } from '../xen/memory-books.ts';
 import { COUNTING_SLACK, type SettledMove } from './guest-account.ts';
-import { type GuestRecord, newGuest, ROOM, roomView, viewOf } from './guest-record.ts';
+import { type GuestRecord, newGuest, ROOM, roomView, viewOf, wantsOf } from './guest-record.ts';
 import { Room } from './room.ts';
 import { stuckRuleOf } from './settings.ts';
 
@@ -185,7 +185,7 @@ export class ReservationMover {
   #shareOut(): void {
     const heard = this.#guests.filter(({ isHeard, domid }) => isHeard && domid !== undefined);
     const total = heard.reduce((all, { account }) => all + account.heldBytes, Math.max(0, this.poolBytes));
-    const shares = fairWants(total, heard);
+    const shares = fairWants(total, heard.map(wantsOf));
     for (const [at, guest] of heard.entries()) guest.share = Math.min(shares[at]!, guest.ceiling);
   }
 

@@ -145,6 +145,27 @@ test('where both want more than there is, each has its use and the same share of
   );
 });
 
+for (const [figure, lie] of [
+  ['uses', { usedBytes: 2 ** 50 }],
+  ['wants', { wantedBytes: 2 ** 50 }],
+] as const) {
+  test(`a guest that says it ${figure} more than there is leaves the other its part`, async () => {
+    const machine = slowMachine();
+    const honest = machine.guest('cluster');
+    const report = machine.mover.report.bind(machine.mover);
+    machine.mover.report = (name, told) => report(name, name === 'infotainment' ? { ...told, ...lie } : told);
+    for (const { balloon } of machine.guests) balloon.used = 100 * MIB;
+    await machine.run(1100);
+    machine.rise('cluster', 128 * 1024);
+    await machine.run(500);
+    machine.rise('cluster', 0);
+    await machine.run(3000);
+    const spare = honest.balloon.held - honest.balloon.used;
+    assert.ok(spare >= 24 * MIB, `${mib(spare)} MiB are available`);
+    assert.equal(honest.missedBytes, 0);
+  });
+}
+
 test('a balloon that ran against its entitlement goes on when that is raised, and does not sleep over it', async () => {
   const machine = slowMachine();
   const guest = machine.guest('cluster');
