@@ -4,7 +4,7 @@
  * thread, in the background (grant-lender.ts).
  */
 import { systemClock } from '../clock.ts';
-import { MappedControlFile, readIdentity } from '../control/control-file.ts';
+import { MappedControlFile } from '../control/control-file.ts';
 import { BACK_BELL, BELL_PENDING_WORDS, FRONT_BELL } from '../control/layout.ts';
 import { OWNER } from '../control/owner-table.ts';
 import { errorMessage } from '../errors.ts';
@@ -35,10 +35,11 @@ interface Lent {
 export function lenderLoop(begin: LenderPlaneStart, { set, violations, timed, say }: PlaneTools): PlaneLoop {
   const waiter = new DomainWaiter(begin.bell);
   const guests: (Lent | undefined)[] = [];
+  // As the main thread chose it. The identity in a control file is the guest's to write, at any moment.
+  const { geometry } = begin;
 
   function lend({ id, domid, remotePort, shared, arena, owners, limits }: LentGuest): Lent {
     const file = new MappedControlFile(shared);
-    const geometry = readIdentity(file.words, 'control file of a guest');
     const port = waiter.channels.bindInterdomain(domid, remotePort);
     const ringer = new EventRinger(waiter.channels, { words: file.words, at: FRONT_BELL, port });
     // Whatever bits the guest writes, its channel says who it is.

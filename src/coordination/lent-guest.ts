@@ -60,7 +60,7 @@ export class LentGuest {
     return { kind: 'guest', id, domid, remotePort: this.#remotePort, shared, arena, owners, limits };
   }
 
-  /** Chunks of its part that the guest has, offered or not; what it has not is free, and dom0's to withdraw. */
+  /** Chunks of its part that are granted and free, neither offered to the guest nor held by it: dom0's to withdraw. */
   get freeChunks(): number {
     return this.#owners.reduce((count, owner) => count + (owner === OWNER.free ? 1 : 0), 0);
   }

@@ -82,7 +82,7 @@ export const FRONTEND_FIELDS = [
 ] as const;
 export const BACKEND_FIELDS = ['state', 'protocol', 'incarnation', 'frontend-incarnation', 'refusal', 'arena'] as const;
 
-/** gntalloc's default limit; a control file of that many pages carries an arena of 100 GiB. */
+/** gntalloc's default limit; with the table of grants, that many pages carry an arena of about 4 GiB. */
 export const MAX_GRANT_REFS = 1024;
 /** A guest's node holds 2048 bytes with its header and permissions (xenstored's default quota). */
 const MAX_GRANT_REFS_BYTES = 1900;

@@ -137,7 +137,7 @@ export type BackendEvent =
   | { readonly kind: 'saw'; readonly frontend: Seen<FrontendNode> }
   | { readonly kind: 'mapped'; readonly frontend: number }
   | { readonly kind: 'unmappable'; readonly frontend: number; readonly reason: string }
-  /** The front end's process is gone (unmap-notify, or a heartbeat that stopped), although its node says otherwise. */
+  /** The front end's process is gone, as the kernel's notice of unmapping says, although its node says otherwise. */
   | { readonly kind: 'died'; readonly frontend: number; readonly reason: string }
   | { readonly kind: 'close' };
 

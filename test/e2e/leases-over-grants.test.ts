@@ -4,7 +4,7 @@
  * What the stand-in cannot show, such as what Xen and the kernel do at a death, the emulated board does (test/xen).
  */
 import assert from 'node:assert/strict';
-import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import fs from 'node:fs';
 import net from 'node:net';
@@ -17,6 +17,7 @@ import { RunFiles } from '../../src/coordination/run-files.ts';
 import { askBackend } from '../../src/demo/backend-status.ts';
 import { packageRoot } from '../../src/package-root.ts';
 import { MIB } from '../../src/units.ts';
+import { compileXenDevices } from '../fakes/xen-process.ts';
 import { FakeXenstored } from '../fakes/xenstored.ts';
 import type { LeaseCalls } from '../xen/lease-program.ts';
 import { afterATurn, isAtRest, type LentStatus } from '../xen/lent-status.ts';
@@ -31,13 +32,7 @@ const RESERVE_MIB = 4;
 const LEAST_MIB = ARENA_MIB / 2 - ARENA_MIB / 8;
 
 const folder = fs.mkdtempSync('/dev/shm/memtide-grants-');
-const library = path.join(folder, 'xen-devices.so');
-const compiled = spawnSync(
-  'cc',
-  ['-shared', '-fPIC', '-O1', '-o', library, path.join(packageRoot(), 'test/fakes/xen-devices.c'), '-ldl'],
-  { encoding: 'utf8' },
-);
-const skip = compiled.error ? 'no C compiler (cc) here' : false;
+const { library, skip } = compileXenDevices(folder);
 
 describe('leases over grants, without Xen', { skip, timeout: 300_000 }, () => {
   const store = new FakeXenstored();
@@ -108,7 +103,6 @@ describe('leases over grants, without Xen', { skip, timeout: 300_000 }, () => {
   };
 
   before(async () => {
-    assert.equal(compiled.status, 0, compiled.stderr);
     const port = await freePort();
     const shared = {
       vehicle: 'grants',

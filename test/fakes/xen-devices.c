@@ -216,9 +216,8 @@ static int end_pages(int fd, const uint32_t *words) {
 /* struct ioctl_gntdev_map_grant_ref: u32 count, u32 pad, u64 index, {u32 domid, u32 ref}[] */
 static int prepare_map(int fd, uint32_t *words) {
   int at = 0;
-  while (at < MAPS && maps[at].used) at++;
+  while (at < MAPS && !__sync_bool_compare_and_swap(&maps[at].used, 0, 1)) at++; /* planes are threads */
   if (at == MAPS) return fail(ENOMEM);
-  maps[at].used = 1;
   maps[at].fd = fd;
   maps[at].count = (int)words[0];
   maps[at].mapped = 0;
