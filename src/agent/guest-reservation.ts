@@ -155,7 +155,11 @@ export class GuestReservation implements DomainBudget {
     this.#endGrowth();
     const { route } = this.#options;
     const before = route.state().limit;
-    const begun = changeBytes < 0 ? route.beginShrink(bytes(-changeBytes)) : route.beginGrow(bytes(changeBytes));
+    // How far it may grow as it is asked is Xen's to say: its entitlement is what it takes by itself.
+    const begun =
+      changeBytes < 0
+        ? route.beginShrink(bytes(-changeBytes))
+        : route.beginGrow(bytes(changeBytes), bytes(before + changeBytes));
     if (begun.ok) this.#asked = { id, before, move: begun.move };
     else this.#answer(id, before, begun.refused);
   }

@@ -265,7 +265,7 @@ export class ReservationMover {
   #entitled(): number[] {
     if (this.#options.mode() === 'split')
       return this.#guests.map(({ account }) => account.heldBytes + account.growthUnderWay);
-    return entitlements(
+    const entitled = entitlements(
       this.poolBytes,
       this.#guests.map(({ account, share, ceiling, isHeard, domid }, at) => ({
         held: account.heldBytes,
@@ -275,6 +275,7 @@ export class ReservationMover {
         stuck: domid === undefined || !isHeard || this.#isStuck(at) || account.open !== undefined,
       })),
     );
+    return entitled.map((each) => roundDown(each, MIB));
   }
 
   /** First those that fall, so that at no time more is promised than there is. */
@@ -282,7 +283,7 @@ export class ReservationMover {
     const { books, tell } = this.#options;
     const entitled = this.#entitled();
     const changes = this.#guests
-      .map((guest, at) => ({ guest, cap: Math.max(guest.account.heldBytes, roundDown(entitled[at]!, MIB)) }))
+      .map((guest, at) => ({ guest, cap: Math.max(guest.account.heldBytes, entitled[at]!) }))
       .filter(({ guest }) => guest.domid !== undefined)
       .sort((a, b) => a.cap - a.guest.cap - (b.cap - b.guest.cap));
     for (const { guest, cap } of changes) {
@@ -291,18 +292,20 @@ export class ReservationMover {
         guest.cap = cap;
       }
       // Xen counts pages that the guest's kernel does not: a guest that is told the cap itself would run against it.
-      const ceiling = Math.max(guest.account.heldBytes, cap - COUNTING_SLACK);
+      // What it is let grow by it is told as a move: as its entitlement it would take it by itself before.
+      const { heldBytes, growthUnderWay } = guest.account;
+      const ceiling = Math.max(heldBytes, cap - growthUnderWay - COUNTING_SLACK);
       if (!guest.isHeard || !this.#isNews(guest, ceiling)) continue;
       guest.told = ceiling;
       tell(guest.name, { notice: 'limits', floorBytes: guest.floor, ceilingBytes: ceiling });
     }
   }
 
-  /** Each notice wakes a guest. Who gives does not grow meanwhile, and is told anew when it has given. */
+  /** Each notice wakes a guest. Who moves as it was asked does nothing else meanwhile, and is told when it is done. */
   #isNews({ told, account }: GuestRecord, ceiling: number): boolean {
     if (told < 0) return true;
-    if (ceiling < told) return told - ceiling >= CAP_STEP && account.open === undefined;
-    return ceiling - told >= BATCH;
+    if (account.open) return false;
+    return ceiling < told ? told - ceiling >= CAP_STEP : ceiling - told >= BATCH;
   }
 
   /** After the caps: growth is told once Xen allows it. */

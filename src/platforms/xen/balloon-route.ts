@@ -68,12 +68,12 @@ export class BalloonRoute implements ReservationRoute {
     return this.#finish(this.beginShrink(by));
   }
 
-  beginGrow(by: Bytes): BegunMove {
+  /** @param ceiling of the limits, where nobody has consented to more. */
+  beginGrow(by: Bytes, ceiling: Bytes = this.limits.ceiling): BegunMove {
     const { bootBytes, growBeyondBoot = false } = this.#options;
     const now = this.#options.driver.current();
     const wanted = wholePages(now + by);
-    if (wanted > this.limits.ceiling)
-      return refuse('ceiling', now, `the ceiling is ${formatBytes(this.limits.ceiling)}`);
+    if (wanted > ceiling) return refuse('ceiling', now, `the ceiling is ${formatBytes(ceiling)}`);
     if (wanted > bootBytes && !growBeyondBoot) {
       const why = `the domain was booted with ${formatBytes(bootBytes)}; ballooning above that has crashed guests' kernels`;
       return refuse('not-supported', now, why);
