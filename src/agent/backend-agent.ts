@@ -239,8 +239,8 @@ export class BackendAgent implements CommandedBackend {
     return { floor_mib: changed.floor_mib, ceiling_mib: changed.ceiling_mib };
   }
 
-  async makeRoom(room: Bytes, waitMicros: number, holdMicros: number): Promise<boolean> {
-    if (this.#guests) return this.#guests.makeRoom(room, waitMicros, holdMicros);
+  async makeRoom(...room: Parameters<CommandedBackend['makeRoom']>): Promise<boolean> {
+    if (this.#guests) return this.#guests.makeRoom(...room);
     throw new Error('room: no domain of the configuration is a guest of Xen');
   }
 

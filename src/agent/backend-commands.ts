@@ -12,10 +12,12 @@ export interface CommandedBackend {
    */
   setLimits(domain: string, change: Partial<DomainLimits>): DomainLimits;
   /**
-   * Collects memory in Xen's free heap for a guest that is to be created, and keeps others from it for a while.
+   * Collects memory in Xen's free heap for a guest that is to be created, and keeps others from it until that guest is
+   * there, or for `holdMicros`.
+   * @param guest its name; left out: whichever comes next.
    * @returns whether it is there, at the latest after `waitMicros`.
    */
-  makeRoom(room: Bytes, waitMicros: number, holdMicros: number): Promise<boolean>;
+  makeRoom(room: Bytes, waitMicros: number, holdMicros: number, guest?: string): Promise<boolean>;
 }
 
 export interface DomainLimits {
@@ -50,10 +52,11 @@ export const backendCommands = (backend: CommandedBackend): CommandHandlers => (
         .max(1024 * 1024),
       wait_s: seconds(30),
       hold_s: seconds(120),
+      guest: z.string().max(64).optional(),
     },
-    async ({ mib, wait_s, hold_s }) => ({
+    async ({ mib, wait_s, hold_s, guest }) => ({
       mib,
-      collected: await backend.makeRoom(mebibytes(mib), wait_s * 1e6, hold_s * 1e6),
+      collected: await backend.makeRoom(mebibytes(mib), wait_s * 1e6, hold_s * 1e6, guest),
     }),
   ),
 });

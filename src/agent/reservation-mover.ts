@@ -6,7 +6,7 @@ import { executeMoves } from '../policy/execute.ts';
 import { fairWants } from '../policy/fair-wants.ts';
 import { planMoves } from '../policy/plan.ts';
 import { type Action, freeBytes, type PlanSnapshot } from '../policy/snapshot.ts';
-import { createConductTable, isStuck, judgeDonor, type StuckRule } from '../policy/stuck.ts';
+import { createConductTable, forgive, isStuck, judgeDonor, type StuckRule } from '../policy/stuck.ts';
 import { type BucketRule, fullBucket, refilled, spend } from '../policy/token-bucket.ts';
 import type { Mode } from '../records.ts';
 import { bytes, MIB, roundDown, sizeOr } from '../units.ts';
@@ -125,11 +125,16 @@ export class ReservationMover {
 
   /**
    * Sets memory aside in Xen's free heap, for a guest that is to be created: guests at ease are asked for it, and nobody may
-   * grow into it for as long as it is held.
-   * @returns whether it is there, at the latest after `waitMicros`.
+   * grow into it for as long as it is held, or until that guest is there.
+   * @param guest its name; left out: whichever of those that are moved here is created next.
+   * @returns whether it is there, at the latest at the first tick after `waitMicros`.
    */
-  makeRoom(byteLength: number, waitMicros: number, holdMicros: number): Promise<boolean> {
-    return this.#room.ask(byteLength, waitMicros, holdMicros);
+  makeRoom(byteLength: number, waitMicros: number, holdMicros: number, guest?: string): Promise<boolean> {
+    const { domidOf } = this.#options;
+    const awaited = guest === undefined ? this.#guests.map(({ name }) => name) : [guest];
+    const before = awaited.map(domidOf);
+    const isUsed = () => awaited.some((name, at) => ![undefined, before[at]].includes(domidOf(name)));
+    return this.#room.ask(byteLength, waitMicros, holdMicros, isUsed);
   }
 
   /** Free for guests: of Xen's heap, what is neither kept back nor set aside. Below 0 where it is short. */
@@ -139,13 +144,19 @@ export class ReservationMover {
 
   /** One look at Xen's books, and what follows from it. Never twice at once. */
   async tick(): Promise<void> {
-    await this.#count();
-    this.#shareOut();
-    if (this.#wave) this.#finish(this.#wave);
-    else this.#plan();
-    await this.#setCaps();
-    this.#tellMoves();
-    this.#room.look(this.#isRoomThere());
+    let isRoomThere = false;
+    try {
+      await this.#count();
+      this.#room.endOnceUsed();
+      this.#shareOut();
+      if (this.#wave) this.#finish(this.#wave);
+      else this.#plan();
+      await this.#setCaps();
+      this.#tellMoves();
+      isRoomThere = this.#isRoomThere();
+    } finally {
+      this.#room.look(isRoomThere); // its deadline is one when Xen does not answer, too
+    }
   }
 
   status(): { readonly free_bytes: number; readonly pool_bytes: number; readonly guests: readonly GuestStatus[] } {
@@ -171,7 +182,7 @@ export class ReservationMover {
     for (const [at, guest] of this.#guests.entries()) {
       const domid = domidOf(guest.name);
       const counted = domid === undefined ? undefined : await books.domain(domid);
-      if (counted === undefined || domid !== guest.domid) this.#changeLife(guest, counted ? domid : undefined);
+      if (counted === undefined || domid !== guest.domid) this.#changeLife(at, counted ? domid : undefined);
       const now = clock.monotonicMicros();
       if (counted === undefined) continue;
       guest.cap = counted.capBytes ?? guest.cap;
@@ -190,9 +201,10 @@ export class ReservationMover {
   }
 
   /** It was destroyed, or another one has its name now. */
-  #changeLife(guest: GuestRecord, domid: number | undefined): void {
+  #changeLife(at: number, domid: number | undefined): void {
+    const guest = this.#guests[at]!;
     if (guest.domid === domid) return;
-    if (domid !== undefined) this.#room.done(); // what it was set aside for is there
+    forgive(this.#conduct, at);
     guest.domid = domid;
     guest.account.forget();
     guest.account.heldBytes = 0;

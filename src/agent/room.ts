@@ -5,6 +5,7 @@ export class Room {
   readonly #clock: Clock;
   #byteLength = 0;
   #untilMicros = 0;
+  #isUsed: () => boolean = () => false;
   #waiting: { readonly untilMicros: number; readonly resolve: (isThere: boolean) => void } | undefined;
 
   constructor(clock: Clock) {
@@ -16,12 +17,17 @@ export class Room {
     return this.#byteLength;
   }
 
-  /** In place of what was set aside before. @returns whether it is there, at the latest after `waitMicros`. */
-  ask(byteLength: number, waitMicros: number, holdMicros: number): Promise<boolean> {
+  /**
+   * In place of what was set aside before.
+   * @param isUsed whether whom it is for is there.
+   * @returns whether it is there, at the latest at the first look after `waitMicros`.
+   */
+  ask(byteLength: number, waitMicros: number, holdMicros: number, isUsed: () => boolean): Promise<boolean> {
     this.#answer(false);
     const now = this.#clock.monotonicMicros();
     this.#byteLength = byteLength;
     this.#untilMicros = now + waitMicros + holdMicros;
+    this.#isUsed = isUsed;
     return new Promise((resolve) => {
       this.#waiting = { untilMicros: now + waitMicros, resolve };
     });
@@ -32,11 +38,15 @@ export class Room {
     const now = this.#clock.monotonicMicros();
     if (isThere) this.#answer(true);
     else if (this.#waiting && now >= this.#waiting.untilMicros) this.#answer(false);
-    if (now >= this.#untilMicros) this.done();
+    if (now >= this.#untilMicros) this.#end();
   }
 
-  /** It is used, or not needed any more. */
-  done(): void {
+  /** Whom it was set aside for has taken it: before anything is planned, or others would make it up once more. */
+  endOnceUsed(): void {
+    if (this.#byteLength > 0 && this.#isUsed()) this.#end();
+  }
+
+  #end(): void {
     this.#byteLength = 0;
     this.#answer(false);
   }

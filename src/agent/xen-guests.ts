@@ -109,8 +109,8 @@ export class XenGuests {
     this.#turns.ask();
   }
 
-  makeRoom(byteLength: number, waitMicros: number, holdMicros: number): Promise<boolean> {
-    const there = this.#mover.makeRoom(byteLength, waitMicros, holdMicros);
+  makeRoom(...room: Parameters<ReservationMover['makeRoom']>): Promise<boolean> {
+    const there = this.#mover.makeRoom(...room);
     this.#turns.ask();
     return there;
   }

@@ -6,8 +6,8 @@ import path from 'node:path';
 import type { BackendReply } from '../coordination/agent-protocol.ts';
 import { RunFiles } from '../coordination/run-files.ts';
 import { EXIT, MemtideError } from '../errors.ts';
-import { type Bytes, formatBytes, mebibytes } from '../units.ts';
-import { parseGuestConfig } from '../xen/guest-config.ts';
+import { formatBytes, mebibytes } from '../units.ts';
+import { type GuestConfig, parseGuestConfig } from '../xen/guest-config.ts';
 import type { CommandIo } from './io.ts';
 import { chooseRunDir } from './run-dir.ts';
 
@@ -21,6 +21,8 @@ export interface GuestCreateOptions {
 
 /** The toolstack takes seconds, on an emulated board tens of them; what is not taken by then is everybody's again. */
 const HOLD_MILLIS = 120_000;
+/** A back end that works answers so soon after the deadline; on an emulated board dom0 may be seconds behind. */
+const ANSWER_MILLIS = 10_000;
 
 /**
  * `memtide guest create`: the back end collects the memory that a guest's creation needs, then the toolstack creates it.
@@ -28,9 +30,9 @@ const HOLD_MILLIS = 120_000;
  */
 export async function guestCreateCommand(options: GuestCreateOptions, io: CommandIo): Promise<number> {
   const file = path.resolve(io.cwd, options.file);
-  const { memoryMib } = parseGuestConfig(read(file), file);
+  const guest = parseGuestConfig(read(file), file);
   const { backendSocket } = new RunFiles(chooseRunDir(options.runDir, io));
-  if (fs.existsSync(backendSocket)) await collect(backendSocket, mebibytes(memoryMib), options.wait);
+  if (fs.existsSync(backendSocket)) await collect(backendSocket, guest, options.wait);
   else io.stderr.write(`memtide: no back end runs (no ${backendSocket}): the guest is created as it is\n`);
   const child = spawn('xl', ['create', file], { stdio: 'inherit', env: io.env as NodeJS.ProcessEnv });
   try {
@@ -47,9 +49,11 @@ export async function guestCreateCommand(options: GuestCreateOptions, io: Comman
   }
 }
 
-async function collect(socket: string, memory: Bytes, waitSeconds: number): Promise<void> {
-  const call = { op: 'room', byteLength: memory, waitMillis: Math.round(waitSeconds * 1000), holdMillis: HOLD_MILLIS };
-  const reply = await askBackendSocket(socket, call);
+async function collect(socket: string, { name, memoryMib }: GuestConfig, waitSeconds: number): Promise<void> {
+  const memory = mebibytes(memoryMib);
+  const waitMillis = Math.round(waitSeconds * 1000);
+  const call = { op: 'room', byteLength: memory, waitMillis, holdMillis: HOLD_MILLIS, guest: name };
+  const reply = await askBackendSocket(socket, call, waitMillis + ANSWER_MILLIS);
   if (reply.ok && 'room' in reply && reply.room) return;
   throw new MemtideError({
     operation: 'collect memory for a guest',
@@ -60,9 +64,10 @@ async function collect(socket: string, memory: Bytes, waitSeconds: number): Prom
   });
 }
 
-/** One question to the back end. @throws MemtideError when it cannot be reached. */
-export async function askBackendSocket(path: string, call: object): Promise<BackendReply> {
+/** One question to the back end. @throws MemtideError when it cannot be reached, or does not answer within `timeoutMillis`. */
+export async function askBackendSocket(path: string, call: object, timeoutMillis: number): Promise<BackendReply> {
   const socket = net.connect(path);
+  const timer = setTimeout(() => socket.destroy(new Error('it does not answer')), timeoutMillis);
   let text = '';
   try {
     await once(socket, 'connect');
@@ -75,10 +80,13 @@ export async function askBackendSocket(path: string, call: object): Promise<Back
     throw new MemtideError({
       operation: 'ask the back end for memory',
       object: path,
+      expected: `an answer within ${timeoutMillis / 1000} s`,
+      remedy: 'see the log of dom0’s agent, and start it again',
       cause,
       exitCode: EXIT.unavailable,
     });
   } finally {
+    clearTimeout(timer);
     socket.destroy();
   }
   return { ok: false, error: 'the back end has ended' };

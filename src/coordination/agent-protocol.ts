@@ -43,8 +43,10 @@ export type BackendCall =
 export interface RoomCall {
   readonly byteLength: number;
   readonly waitMillis: number;
-  /** For so long others are kept from it. */
+  /** For so long others are kept from it, unless the guest is there before. */
   readonly holdMillis: number;
+  /** Its name; left out: whichever comes next. */
+  readonly guest?: string;
 }
 
 /** A request of a session. It may be told more than once, and on more than one way: `id` says which it is. */

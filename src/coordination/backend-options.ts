@@ -26,7 +26,7 @@ export interface BackendOptions extends ArenaWish {
   /** Answers whoever asks for the state of the machine. */
   readonly status?: () => unknown;
   /** Collects memory for a guest of Xen that is to be created; refused where left out. */
-  readonly room?: (room: Bytes, waitMicros: number, holdMicros: number) => Promise<boolean>;
+  readonly room?: (room: Bytes, waitMicros: number, holdMicros: number, guest?: string) => Promise<boolean>;
   /** A notice that the socket could not carry: for another link, where there is one. */
   readonly onUntold?: (domain: string, notice: BackendNotice) => void;
   readonly brokerUrl?: string | undefined;

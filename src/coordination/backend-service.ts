@@ -72,9 +72,9 @@ export class BackendService {
     await this.#startPlane(doorbell);
     this.#links = new SocketLinkServer(this.files.backendSocket, this.#host(), {
       status: () => this.#options.status?.(),
-      room: async ({ byteLength, waitMillis, holdMillis }) => {
+      room: async ({ byteLength, waitMillis, holdMillis, guest }) => {
         const { room } = this.#options;
-        if (room) return room(bytes(byteLength), waitMillis * 1000, holdMillis * 1000);
+        if (room) return room(bytes(byteLength), waitMillis * 1000, holdMillis * 1000, guest);
         throw new Error('room: nothing here collects memory for guests');
       },
     });

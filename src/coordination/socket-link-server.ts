@@ -56,10 +56,12 @@ export class SocketLinkServer implements LinkServer {
     });
   }
 
-  async #room({ byteLength, waitMillis, holdMillis }: RoomCall): Promise<BackendReply> {
+  async #room({ byteLength, waitMillis, holdMillis, guest }: RoomCall): Promise<BackendReply> {
     if (![byteLength, waitMillis, holdMillis].every((value) => Number.isSafeInteger(value) && value >= 0))
       return { ok: false, error: 'room: byteLength, waitMillis and holdMillis must be whole numbers' };
-    return { ok: true, room: await this.#questions.room({ byteLength, waitMillis, holdMillis }) };
+    if (guest !== undefined && typeof guest !== 'string') return { ok: false, error: 'room: guest must be a name' };
+    const room = { byteLength, waitMillis, holdMillis, ...(guest === undefined ? {} : { guest }) };
+    return { ok: true, room: await this.#questions.room(room) };
   }
 
   /** One agent's connection. */

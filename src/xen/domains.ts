@@ -76,6 +76,12 @@ export class GuestWatch {
     }
   }
 
+  /** Resolves when those that are there have been told of, or xenstore could not be asked. */
+  async looked(): Promise<void> {
+    this.#turns.ask();
+    await this.#turns.ended();
+  }
+
   async stop(): Promise<void> {
     await this.#turns.stop();
     if (this.#store.isUp) for (const watch of this.#watches.splice(0)) await watch.close();

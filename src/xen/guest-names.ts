@@ -24,8 +24,10 @@ export class GuestNames {
     });
   }
 
-  start(): Promise<void> {
-    return this.#watch.start();
+  /** Who is there already is known then: a name that is new has come. */
+  async start(): Promise<void> {
+    await this.#watch.start();
+    await this.#watch.looked();
   }
 
   stop(): Promise<void> {

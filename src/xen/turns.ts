@@ -34,6 +34,11 @@ export class Turns {
     this.#running = this.#run();
   }
 
+  /** Resolves when no turn runs. */
+  async ended(): Promise<void> {
+    await this.#running;
+  }
+
   /** Resolves when no turn runs, and none will. */
   async stop(): Promise<void> {
     this.#isStopped = true;

@@ -50,7 +50,9 @@ async function place(t: TestContext, answer?: BackendReply) {
 test('what the guest is created with is asked for, and the guest is created once it is there', async (t) => {
   const { create, xl, asked, file } = await place(t, { ok: true, room: true });
   assert.equal(await create(), 0);
-  assert.deepEqual(asked, [{ op: 'room', byteLength: 256 * MIB, waitMillis: 500, holdMillis: 120_000 }]);
+  assert.deepEqual(asked, [
+    { op: 'room', byteLength: 256 * MIB, waitMillis: 500, holdMillis: 120_000, guest: 'cluster' },
+  ]);
   assert.equal(xl(), `xl create ${file}\n`);
 });
 
@@ -93,16 +95,38 @@ test('sizes and times that are none are refused by the back end before anybody c
     await server.stop();
     fs.rmSync(folder, { recursive: true });
   });
-  const ask = (call: object) => askBackendSocket(path.join(folder, 'back'), { op: 'room', ...call });
+  const ask = (call: object) => askBackendSocket(path.join(folder, 'back'), { op: 'room', ...call }, 5000);
   for (const byteLength of [undefined, -1, 1.5, 2 ** 60, '1', null])
     assert.match(JSON.stringify(await ask({ byteLength, waitMillis: 1, holdMillis: 1 })), /whole numbers/);
   assert.deepEqual(asked, []);
   assert.deepEqual(await ask({ byteLength: 1, waitMillis: 2, holdMillis: 3, other: 4 }), { ok: true, room: true });
   assert.deepEqual(asked, [{ byteLength: 1, waitMillis: 2, holdMillis: 3 }]);
+  assert.match(JSON.stringify(await ask({ byteLength: 1, waitMillis: 2, holdMillis: 3, guest: 4 })), /must be a name/);
+  await ask({ byteLength: 1, waitMillis: 2, holdMillis: 3, guest: 'cluster' });
+  assert.deepEqual(asked[1], { byteLength: 1, waitMillis: 2, holdMillis: 3, guest: 'cluster' });
+});
+
+test('a back end that does not answer is not waited for longer than was said', async (t) => {
+  const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'memtide-silent-'));
+  const server = net.createServer((socket) => socket.resume());
+  server.listen(path.join(folder, 'back'));
+  await once(server, 'listening');
+  t.after(() => {
+    server.close();
+    fs.rmSync(folder, { recursive: true });
+  });
+  await assert.rejects(askBackendSocket(path.join(folder, 'back'), { op: 'room' }, 50), /an answer within 0\.05 s/);
 });
 
 test('of a domain config the larger of memory and maxmem counts, whatever stands around them', () => {
   const mib = (text: string): number => parseGuestConfig(text, 'a.cfg').memoryMib;
+  const name = (text: string): string | undefined => parseGuestConfig(`${text}\nmemory = 1`, 'a.cfg').name;
+  assert.deepEqual(["name='a-1' # A", ' name = "b"', 'hostname = "c"', 'name = f()'].map(name), [
+    'a-1',
+    'b',
+    undefined,
+    undefined,
+  ]);
   assert.equal(mib('memory=128'), 128);
   assert.equal(mib('# memory = 64\n  memory = "128"  # boots with it\nmaxmem = 512;\n'), 512);
   assert.equal(mib('xmemory = 1\nmemory = 128\nmaxmem = 64\n'), 128);

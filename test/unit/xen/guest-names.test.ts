@@ -4,8 +4,9 @@ import { type TestContext, test } from 'node:test';
 import { GuestNames } from '../../../src/xen/guest-names.ts';
 import { Calls, storePlace } from '../../fakes/store-place.ts';
 
-async function place(t: TestContext) {
+async function place(t: TestContext, there: Readonly<Record<number, string>> = {}) {
   const store = await storePlace(t);
+  for (const [domid, name] of Object.entries(there)) store.daemon.introduce(Number(domid), name);
   const losses = new Calls<Error>();
   const client = await store.client(0, { events: { lost: losses.add } });
   const changes = new Calls<number>();
@@ -23,6 +24,11 @@ async function place(t: TestContext) {
   };
   return { daemon: store.daemon, names, losses, until };
 }
+
+test('who is there already is known from the start, and has not come', async (t) => {
+  const { names } = await place(t, { 1: 'cluster', 2: 'infotainment' });
+  assert.deepEqual([names.domidOf('cluster'), names.domidOf('infotainment')], [1, 2]);
+});
 
 test('a guest that is created again has another id, and is told apart from the one before', async (t) => {
   const { daemon, names, until } = await place(t);

@@ -278,14 +278,57 @@ test('room that cannot be had is refused at its deadline, and nobody is held bac
   assert.ok(machine.mover.poolBytes >= 0);
 });
 
+for (const named of [true, false]) {
+  const whom = named ? 'a guest of that name' : 'the next guest';
+  test(`room is there until ${whom} comes, and not for anybody who was there before`, async () => {
+    const machine = new XenMachine({ totalMib: 2 * BOOT_MIB + KEEP_MIB });
+    machine.destroy('infotainment');
+    const roomIs = (): boolean => machine.mover.poolBytes < machine.free - (KEEP_MIB + 150) * MIB;
+    const there = machine.mover.makeRoom(200 * MIB, 2_000_000, 60_000_000, named ? 'infotainment' : undefined);
+    await machine.run(1000); // all of them are counted for the first time
+    assert.equal(await there, true);
+    assert.ok(roomIs());
+    if (named) {
+      machine.destroy('cluster');
+      await machine.run(200);
+      machine.create('cluster', 8);
+      await machine.run(200);
+      assert.ok(roomIs(), 'another one has started anew');
+    }
+    machine.create('infotainment', 9).startAt(200 * MIB);
+    await machine.run(100);
+    assert.equal(roomIs(), false);
+  });
+}
+
+test('room is refused at its deadline when Xen does not answer, too', async () => {
+  const machine = new XenMachine();
+  machine.freeBytes = async () => {
+    throw new Error('Xen does not answer');
+  };
+  const there = machine.mover.makeRoom(1024 * MIB, 100_000, 0);
+  machine.clock.advanceMicros(100_000);
+  await assert.rejects(machine.mover.tick(), /Xen does not answer/);
+  assert.equal(await there, false);
+});
+
 test('a guest that is created anew begins anew: nothing that was asked of the dead one is held against it', async () => {
-  const machine = new XenMachine({ totalMib: 2 * BOOT_MIB + KEEP_MIB });
+  const machine = new XenMachine({
+    totalMib: 2 * BOOT_MIB + KEEP_MIB,
+    config: { xen: { keep_free_mib: KEEP_MIB, pool_mib: 32, balloon_deadline_ms: 1000 } },
+  });
+  const stuck = () => machine.mover.status().guests.map((guest) => guest.stuck);
   machine.guest('infotainment').hear = () => {};
-  await machine.run(300);
+  machine.guest('cluster').balloon.used = 250 * MIB;
+  await machine.run(2000);
+  assert.deepEqual(stuck(), [false, true], 'it has missed its deadline');
   machine.destroy('infotainment');
   await machine.run(300);
   assert.equal(machine.mover.limitOf('infotainment'), undefined);
   machine.create('infotainment', 9);
+  await machine.run(100);
+  assert.deepEqual(stuck(), [false, false]);
+  machine.guest('cluster').balloon.used = 100 * MIB;
   await machine.run(5000);
   assert.equal(machine.mover.limitOf('infotainment'), machine.guest('infotainment').balloon.held);
   assertPromisesAreCovered(machine);
