@@ -98,21 +98,22 @@ export class BackendDiscovery {
   }
 
   /**
-   * Disconnects. The node says "closed" for the front end to see.
+   * Disconnects, whether or not xenstored is there. The node says "closed" for the front end to see.
    * @param gone the domain is no more, and so is the node afterwards
+   * @throws MemtideError when xenstored does not take the node's change: may be called again.
    */
   async close({ gone = false } = {}): Promise<void> {
-    await this.stop();
+    await this.#turns.stop();
     await this.#step({ kind: 'close' });
-    if (!this.#store.isUp) return;
+    await this.#watch?.close();
     if (gone) await this.#own.remove();
-    else await this.#publish();
+    else if (this.#store.isUp) await this.#publish();
   }
 
   /** Looks and writes no more, and leaves the node as it is. */
   async stop(): Promise<void> {
     await this.#turns.stop();
-    if (this.#store.isUp) await this.#watch?.close();
+    await this.#watch?.close();
   }
 
   async #turn(): Promise<void> {

@@ -33,7 +33,11 @@ export interface FrontendState {
 export type FrontendEvent =
   | { readonly kind: 'saw'; readonly backend: Seen<BackendNode> }
   | { readonly kind: 'prepared'; readonly incarnation: number; readonly offer: Offer }
-  | { readonly kind: 'close' };
+  /** Another offer is to be made in place of this one, which was refused or is of no use. */
+  | { readonly kind: 'again'; readonly incarnation: number }
+  | { readonly kind: 'close' }
+  /** The back end has had its time to let go: withdraws in any case. */
+  | { readonly kind: 'abandon' };
 
 export type FrontendAction =
   /** Allocate the grants and the channel of the offer `incarnation`, and answer with `prepared`. */
@@ -74,16 +78,33 @@ export function stepFrontend(state: FrontendState, event: FrontendEvent): Step<F
     const reason = 'the back end changed meanwhile';
     return { state, actions: [{ kind: 'withdraw', incarnation: event.incarnation, reason }] };
   }
-  switch (state.phase) {
-    case 'offered':
-    case 'connected':
-      return { state: { ...state, phase: 'closing' }, actions: [] };
-    case 'waiting':
-    case 'preparing': // its offer is withdrawn when it comes
-      return { state: closed(state), actions: [] };
-    default:
-      return { state, actions: [] };
+  switch (event.kind) {
+    case 'again':
+      if (!stands(state) || event.incarnation !== incarnation) return { state, actions: [] };
+      return anotherOffer(state, state.backend, 'another offer is made');
+    case 'abandon': {
+      const reason = 'closed, although the back end did not let go';
+      const isOut = stands(state) || state.phase === 'closing';
+      return { state: closed(state), actions: isOut ? [{ kind: 'withdraw', incarnation, reason }] : [] };
+    }
+    case 'close':
+      if (stands(state)) return { state: { ...state, phase: 'closing' }, actions: [] };
+      // What is being prepared is withdrawn when it comes.
+      return { state: state.phase === 'closing' ? state : closed(state), actions: [] };
   }
+}
+
+const stands = ({ phase }: FrontendState): boolean => phase === 'offered' || phase === 'connected';
+
+const over = (state: FrontendState, reason: string): FrontendAction[] =>
+  stands(state) ? [{ kind: 'withdraw', incarnation: state.incarnation, reason }] : [];
+
+function anotherOffer(state: FrontendState, backend: number, reason: string): Step<FrontendState, FrontendAction> {
+  const incarnation = state.incarnation + 1;
+  return {
+    state: { phase: 'preparing', incarnation, backend },
+    actions: [...over(state, reason), { kind: 'prepare', incarnation }],
+  };
 }
 
 function frontendSaw(state: FrontendState, seen: Seen<BackendNode>): Step<FrontendState, FrontendAction> {
@@ -96,20 +117,14 @@ function frontendSaw(state: FrontendState, seen: Seen<BackendNode>): Step<Fronte
     if (isTaken) return { state, actions: [] };
     return { state: closed(state), actions: [{ kind: 'withdraw', incarnation, reason: 'closed' }] };
   }
-  const over = (reason: string): FrontendAction[] =>
-    phase === 'offered' || phase === 'connected' ? [{ kind: 'withdraw', incarnation, reason }] : [];
   if (!node) {
     const waiting: FrontendState = { phase: 'waiting', incarnation, backend: 0 };
-    return { state: backend === 0 ? state : waiting, actions: over(whyNot(seen, 'back end')) };
+    return { state: backend === 0 ? state : waiting, actions: over(state, whyNot(seen, 'back end')) };
   }
   const isOver = (phase === 'connected' && !isTaken) || (phase === 'offered' && mine?.state === 'closing');
   if (node.incarnation !== backend || isOver) {
-    const next = incarnation + 1;
     const reason = node.incarnation === backend ? 'the back end ended the connection' : 'another back end is there';
-    return {
-      state: { phase: 'preparing', incarnation: next, backend: node.incarnation },
-      actions: [...over(reason), { kind: 'prepare', incarnation: next }],
-    };
+    return anotherOffer(state, node.incarnation, reason);
   }
   if (phase !== 'offered') return { state, actions: [] };
   if (isTaken) {

@@ -44,6 +44,7 @@ export class XenDomains {
 }
 
 export interface GuestEvents {
+  /** If it or `gone` rejects, it is called again after a while. */
   appeared(domid: number): void | Promise<void>;
   /** It was destroyed, or has crashed and is served no more. */
   gone(domid: number): void | Promise<void>;
@@ -84,20 +85,20 @@ export class GuestWatch {
 
   async stop(): Promise<void> {
     await this.#turns.stop();
-    if (this.#store.isUp) for (const watch of this.#watches.splice(0)) await watch.close();
+    for (const watch of this.#watches.splice(0)) await watch.close();
   }
 
   async #turn(): Promise<void> {
     const there = new Set((await this.#domains.list()).filter((domid) => domid !== 0));
     for (const domid of [...this.#known]) {
       if (there.has(domid)) continue;
-      this.#known.delete(domid);
       await this.#events.gone(domid);
+      this.#known.delete(domid);
     }
     for (const domid of there) {
       if (this.#known.has(domid)) continue;
-      this.#known.add(domid);
       await this.#events.appeared(domid);
+      this.#known.add(domid);
     }
   }
 }

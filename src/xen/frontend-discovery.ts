@@ -30,9 +30,11 @@ export interface FrontendHandlers {
    * @param arena as the back end has told it.
    */
   prepare(incarnation: number, arena: Geometry | undefined): Promise<Offer>;
-  connected(incarnation: number): void;
+  /** If it rejects, another offer is made after a while. */
+  connected(incarnation: number): void | Promise<void>;
   /** The offer is over: end its grants, close its channel. */
   withdraw(incarnation: number, reason: string): void | Promise<void>;
+  /** Another offer is made after a while; it is told again when the reason is another one. */
   refused(incarnation: number, reason: string): void;
   /** Something failed that is tried again. */
   problem(error: unknown): void;
@@ -48,10 +50,14 @@ export interface FrontendDiscoveryOptions {
   readonly incarnation: number;
   readonly handlers: FrontendHandlers;
   readonly turns?: TurnOptions;
+  /** How long a back end may take to let go of an offer. */
+  readonly closeMillis?: number;
+  /** Until an offer that came to nothing is made again: twice as long each time. */
+  readonly againMillis?: { readonly first: number; readonly largest: number };
 }
 
-/** How long a back end may take to let go of an offer. */
 const CLOSE_MILLIS = 2000;
+const AGAIN_MILLIS = { first: 500, largest: 60_000 };
 
 /** A guest's side: offers its control file to the back end, whenever there is one. */
 export class FrontendDiscovery {
@@ -65,8 +71,18 @@ export class FrontendDiscovery {
   #isClosing = false;
   #closed: () => void = () => {};
   #arena: Geometry | undefined;
+  readonly #closeMillis: number;
+  readonly #againMillis: { readonly first: number; readonly largest: number };
+  /** Offers that came to nothing, since one was of use. */
+  #failures = 0;
+  #again: NodeJS.Timeout | undefined;
+  /** The offer that is to be made again. */
+  #stale: number | undefined;
+  #toldRefusal: string | undefined;
 
-  constructor({ store, domid, backendDomid = 0, incarnation, handlers, turns }: FrontendDiscoveryOptions) {
+  constructor({ store, domid, backendDomid = 0, incarnation, handlers, turns, ...times }: FrontendDiscoveryOptions) {
+    this.#closeMillis = times.closeMillis ?? CLOSE_MILLIS;
+    this.#againMillis = times.againMillis ?? AGAIN_MILLIS;
     this.#store = store;
     this.#peerPath = backendPath(backendDomid, domid);
     this.#handlers = handlers;
@@ -88,27 +104,34 @@ export class FrontendDiscovery {
     this.#watch = await this.#store.watch(this.#peerPath, () => this.#turns.ask());
   }
 
-  /** Withdraws, once the back end has let go or after two seconds. */
+  /** Withdraws, once the back end has let go or after two seconds, whether or not xenstored is there. */
   async close(): Promise<void> {
-    const closed = new Promise<void>((resolve) => {
-      this.#closed = resolve;
+    let patience: NodeJS.Timeout | undefined;
+    const letGo = await new Promise<boolean>((resolve) => {
+      this.#closed = () => resolve(true);
+      patience = setTimeout(() => resolve(false), this.#closeMillis);
+      this.#isClosing = true;
+      this.#turns.ask();
     });
-    this.#isClosing = true;
-    this.#turns.ask();
-    const patience = setTimeout(() => this.#closed(), CLOSE_MILLIS);
-    await closed;
     clearTimeout(patience);
-    await this.stop();
+    const stopped = this.stop();
+    if (letGo) return await stopped;
+    // A turn may be waiting for xenstored, for longer than anybody wants to: it finds all of it closed.
+    stopped.catch((error) => this.#handlers.problem(error));
+    await this.#step({ kind: 'abandon' });
   }
 
   /** Looks and writes no more, and leaves the node as it is. */
   async stop(): Promise<void> {
+    clearTimeout(this.#again);
     await this.#turns.stop();
-    if (this.#store.isUp) await this.#watch?.close();
+    await this.#watch?.close();
   }
 
   async #turn(): Promise<void> {
     if (this.#isClosing) await this.#step({ kind: 'close' });
+    if (this.#stale !== undefined) await this.#step({ kind: 'again', incarnation: this.#stale });
+    this.#stale = undefined;
     await this.#step({ kind: 'saw', backend: await this.#look() });
     await this.#publish();
     if (this.#state.phase === 'closed') this.#closed();
@@ -151,8 +174,39 @@ export class FrontendDiscovery {
 
   async #perform(action: FrontendAction): Promise<void> {
     const { incarnation } = action;
-    if (action.kind === 'connected') this.#handlers.connected(incarnation);
-    else if (action.kind === 'refused') this.#handlers.refused(incarnation, action.reason);
+    if (action.kind === 'connected') void this.#connected(incarnation);
+    else if (action.kind === 'refused') this.#refused(incarnation, action.reason);
     else if (action.kind === 'withdraw') await this.#handlers.withdraw(incarnation, action.reason);
+  }
+
+  async #connected(incarnation: number): Promise<void> {
+    try {
+      await this.#handlers.connected(incarnation);
+      this.#failures = 0;
+      this.#toldRefusal = undefined;
+    } catch (error) {
+      this.#handlers.problem(error);
+      this.#offerAgain(incarnation);
+    }
+  }
+
+  #refused(incarnation: number, reason: string): void {
+    if (reason !== this.#toldRefusal) this.#handlers.refused(incarnation, reason);
+    this.#toldRefusal = reason;
+    this.#offerAgain(incarnation);
+  }
+
+  /** What was in the way, such as a lack of memory, may be over then. */
+  #offerAgain(incarnation: number): void {
+    if (this.#isClosing) return;
+    const { first, largest } = this.#againMillis;
+    clearTimeout(this.#again);
+    this.#again = setTimeout(
+      () => {
+        this.#stale = incarnation;
+        this.#turns.ask();
+      },
+      Math.min(largest, first * 2 ** this.#failures++),
+    );
   }
 }

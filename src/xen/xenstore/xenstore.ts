@@ -24,7 +24,7 @@ export interface XenstoreEvents {
 }
 
 export interface Watch {
-  /** Nothing is called after this. */
+  /** Nothing is called after this. A connection that is away or is lost meanwhile ends the watch as well. */
   close(): Promise<void>;
 }
 
@@ -191,9 +191,12 @@ export class Xenstore extends XenstoreOperations {
   }
 
   async #unwatch(path: string, token: string): Promise<void> {
-    if (!this.#watches.delete(token) || !this.#connection) return;
-    const reply = await this.#connection.request(XS.unwatch, nulEnded(path, token));
-    if (!reply.ok && reply.code !== 'ENOENT') throw refusal('end a xenstore watch', path, reply.code);
+    const connection = this.#connection;
+    if (!this.#watches.delete(token) || !connection) return;
+    const reply = await connection.request(XS.unwatch, nulEnded(path, token)).catch((error: unknown) => {
+      if (connection.isOpen) throw error;
+    });
+    if (reply?.ok === false && reply.code !== 'ENOENT') throw refusal('end a xenstore watch', path, reply.code);
   }
 
   /** `undefined` on a conflict. */

@@ -1,13 +1,17 @@
 /** Front ends and back end over a xenstored, with deaths, restarts and a hostile guest. */
 import assert from 'node:assert/strict';
 import { describe, it, type TestContext } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { BackendDiscovery } from '../../../src/xen/backend-discovery.ts';
 import type { Offer } from '../../../src/xen/discovery-nodes.ts';
 import { GuestWatch, XenDomains } from '../../../src/xen/domains.ts';
 import { FrontendDiscovery } from '../../../src/xen/frontend-discovery.ts';
 import { Calls, storePlace } from '../../fakes/store-place.ts';
+import type { FakeXenstored } from '../../fakes/xenstored.ts';
 
 const TURNS = { spacingMillis: 1, retryMillis: 5 };
+/** Xen, public/io/xs_wire.h. */
+const UNWATCH = 5;
 const HOME = '/local/domain/5/data/memtide';
 
 async function place(test: TestContext) {
@@ -15,7 +19,7 @@ async function place(test: TestContext) {
   await store.guest(5, 'cluster');
   return {
     ...store,
-    async backend(incarnation: number, { mapFails = false } = {}) {
+    async backend(incarnation: number, { mapFails = 0 } = {}) {
       const told = new Calls<string>();
       const mapped = new Map<number, Offer>();
       const side = new BackendDiscovery({
@@ -26,7 +30,7 @@ async function place(test: TestContext) {
         handlers: {
           connect: async (frontend, offer) => {
             assert.equal(mapped.size, 0, 'maps one at a time');
-            if (mapFails) throw new Error('no such grant');
+            if (mapFails-- > 0) throw new Error('no such grant');
             mapped.set(frontend, offer);
           },
           connected: (frontend) => told.add(`connected ${frontend}`),
@@ -41,16 +45,28 @@ async function place(test: TestContext) {
       await side.start();
       return { side, told, mapped };
     },
-    async frontend(incarnation: number, { offer = { grantRefs: [8, 9], eventChannel: 12 } } = {}) {
+    async frontend(
+      incarnation: number,
+      {
+        offer = { grantRefs: [8, 9], eventChannel: 12 },
+        connectFails = 0,
+        againMillis = { first: 5, largest: 20 },
+      } = {},
+    ) {
       const told = new Calls<string>();
       const side = new FrontendDiscovery({
         store: await store.client(5),
         domid: 5,
         incarnation,
         turns: TURNS,
+        closeMillis: 100,
+        againMillis,
         handlers: {
           prepare: async () => offer,
-          connected: (offered) => told.add(`connected ${offered}`),
+          connected: (offered) => {
+            if (connectFails-- > 0) throw new Error('no thread');
+            told.add(`connected ${offered}`);
+          },
           withdraw: (_, reason) => told.add(reason),
           refused: (_, reason) => told.add(`refused: ${reason}`),
           problem: (error) => told.add(`problem: ${(error as Error).message}`),
@@ -134,6 +150,30 @@ describe('discovery over xenstore', () => {
     await back.side.close({ gone: true });
   });
 
+  it('lets a guest go although the connection to xenstored is lost just then, and is asked again to take its node away', async (test) => {
+    const { backend, frontend, client, daemon } = await place(test);
+    const back = await backend(66);
+    const front = await frontend(100);
+    await front.told.until((text) => text === 'connected 101');
+    daemon.intercept = ({ type }) => {
+      if (type !== UNWATCH) return undefined;
+      daemon.intercept = () => undefined;
+      daemon.disconnect();
+      return 'silence';
+    };
+    let attempts = 0;
+    for (let isClosed = false; !isClosed; attempts++) {
+      await sleep(1);
+      isClosed = await back.side.close({ gone: true }).then(
+        () => true,
+        () => false,
+      );
+      assert.deepEqual([back.told.seen, back.mapped.size], [['connected 101', 'closed'], 0]);
+    }
+    assert.ok(attempts > 1);
+    assert.equal(await (await client(0)).read('/local/domain/0/data/memtide/5/state'), undefined);
+  });
+
   it('goes on after the connection to xenstored was lost on both sides', async (test) => {
     const { backend, frontend, daemon } = await place(test);
     const back = await backend(66);
@@ -147,11 +187,52 @@ describe('discovery over xenstore', () => {
 
   it('tells the front end why its offer is not taken', async (test) => {
     const { backend, frontend } = await place(test);
-    await backend(66, { mapFails: true });
-    const front = await frontend(100);
+    await backend(66, { mapFails: 1 });
+    const front = await frontend(100, { againMillis: { first: 60_000, largest: 60_000 } });
     await front.told.until((text) => text === 'refused: no such grant');
     assert.equal(front.side.phase, 'offered');
   });
+
+  it('offers again after a while, longer each time, and tells the same refusal once', async (test) => {
+    const { backend, frontend } = await place(test);
+    await backend(66, { mapFails: 4 });
+    const started = performance.now();
+    const front = await frontend(100);
+    await front.told.until((text) => text === 'connected 105');
+    assert.ok(performance.now() - started >= 5 + 10 + 20 + 20);
+    const again = Array.from({ length: 4 }, () => 'another offer is made');
+    assert.deepEqual(front.told.seen, ['refused: no such grant', ...again, 'connected 105']);
+  });
+
+  it('offers again when a connection comes to nothing in the guest', async (test) => {
+    const { backend, frontend } = await place(test);
+    const back = await backend(66);
+    const front = await frontend(100, { connectFails: 1 });
+    await front.told.until((text) => text === 'connected 102');
+    assert.deepEqual(front.told.seen, ['problem: no thread', 'another offer is made', 'connected 102']);
+    assert.deepEqual([...back.mapped.keys()], [102]);
+  });
+
+  for (const [why, happens] of [
+    ['the back end was killed', () => {}],
+    ['xenstored does not answer', (daemon: FakeXenstored) => (daemon.intercept = () => 'silence')],
+    ['xenstored is away', (daemon: FakeXenstored) => daemon.stop()],
+  ] as const) {
+    it(`withdraws when it is closed, although ${why}`, async (test) => {
+      const { backend, frontend, daemon } = await place(test);
+      const killed = await backend(66);
+      const front = await frontend(100);
+      await front.told.until((text) => text === 'connected 101');
+      await killed.side.stop(); // as SIGKILL leaves it: its node stays as it is
+      await happens(daemon);
+      const started = performance.now();
+      await front.side.close();
+      assert.ok(performance.now() - started < 5000, 'waits for nothing');
+      assert.equal(front.side.phase, 'closed');
+      assert.equal(front.told.seen.at(-1), 'closed, although the back end did not let go');
+      daemon.disconnect();
+    });
+  }
 
   it('makes no offer that does not fit into a node, and tries again', async (test) => {
     const { backend, frontend } = await place(test);
@@ -221,6 +302,33 @@ describe('the domains of the machine', () => {
     await told.until((text) => text === '5 is gone');
     assert.deepEqual(told.seen, ['5 is there', '6 is there', '5 is gone']);
     await watch.stop();
+  });
+
+  it('are told of again where what was to be done about it has failed', async (test) => {
+    const { client, guest, daemon, stopAtEnd } = await storePlace(test);
+    await guest(5, 'cluster');
+    const told = new Calls<string>();
+    let failures = 0;
+    const tell = (text: string): void => {
+      told.add(text);
+      if (failures++ % 2 === 0) throw new Error('xenstored is away');
+    };
+    const watch = new GuestWatch(
+      await client(0),
+      {
+        appeared: (domid) => tell(`${domid} is there`),
+        gone: (domid) => tell(`${domid} is gone`),
+        problem: (error) => told.add((error as Error).message),
+      },
+      TURNS,
+    );
+    stopAtEnd(watch);
+    await watch.start();
+    await told.count(3);
+    daemon.release(5);
+    await told.count(6);
+    const away = 'xenstored is away';
+    assert.deepEqual(told.seen, ['5 is there', away, '5 is there', '5 is gone', away, '5 is gone']);
   });
 
   it('have no own id where nobody has written it', async (test) => {

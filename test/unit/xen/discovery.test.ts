@@ -49,6 +49,12 @@ class Pair {
     this.backPublishes();
   }
 
+  frontOffersAgain(incarnation = this.front.incarnation): void {
+    this.frontSteps({ kind: 'again', incarnation });
+    this.frontPublishes(); // that the last one is over
+    this.frontLooks();
+  }
+
   frontCloses(): void {
     this.frontSteps({ kind: 'close' });
     this.frontPublishes();
@@ -210,12 +216,32 @@ describe('front end and back end', () => {
     assert.ok(pair.log.includes('front withdraw: the back end is closed'));
   });
 
-  it('tell why an offer is not taken, once, and do not try it again', () => {
+  it('tell why an offer is not taken, once, and connect by another one when there is', () => {
     const pair = new Pair();
     pair.mapFails = true;
     pair.settle();
     assert.deepEqual(pair.log, ['front prepare', 'back connect', 'front refused: no such grant']);
     assert.equal(pair.front.phase, 'offered');
+    pair.frontOffersAgain();
+    pair.settle();
+    assert.equal(pair.log.at(-1), 'front refused: no such grant');
+    pair.mapFails = false;
+    pair.frontOffersAgain();
+    pair.settle();
+    assert.deepEqual([pair.front.phase, pair.back.phase, pair.mapped], ['connected', 'connected', 103]);
+    assert.deepEqual([...pair.granted], [103]);
+  });
+
+  it('part when the front end is closed and the back end lets go of nothing', () => {
+    const pair = new Pair();
+    pair.settle();
+    pair.frontCloses();
+    for (let times = 0; times < 2; times++) pair.frontSteps({ kind: 'abandon' });
+    pair.frontLooks();
+    assert.deepEqual([pair.front.phase, pair.granted.size], ['closed', 0]);
+    assert.match(pair.log.at(-1)!, /withdraw: closed, although the back end did not let go/);
+    pair.backLooks();
+    assert.equal(pair.mapped, undefined);
   });
 
   const changes: ReadonlyArray<readonly [name: string, change: Partial<FrontendNode>, says: RegExp]> = [
@@ -251,7 +277,7 @@ describe('front end and back end', () => {
 
   it('end up connected after any mishaps in any order, with nothing mapped or granted besides', () => {
     const mishap = fc.constantFrom(
-      ...(['frontLooks', 'backLooks', 'frontDies', 'backDies', 'falseDeath', 'nonsense', 'removed'] as const),
+      ...(['frontLooks', 'backLooks', 'frontDies', 'backDies', 'falseDeath', 'nonsense', 'removed', 'again'] as const),
     );
     fc.assert(
       fc.property(fc.array(mishap, { maxLength: 40 }), (mishaps) => {
@@ -263,6 +289,8 @@ describe('front end and back end', () => {
             pair.frontNode = { kind: 'unusable', reason: 'nonsense' };
           } else if (what === 'removed') {
             pair.frontNode = { kind: 'absent' };
+          } else if (what === 'again') {
+            pair.frontOffersAgain();
           } else {
             pair[what]();
           }
