@@ -8,7 +8,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { FifoRinger } from '../control/fifo-bell.ts';
 import { BLOCK_SHIFT, type Geometry, STATE } from '../control/layout.ts';
 import { errorMessage, MemtideError } from '../errors.ts';
-import { type Lendable, shareLent } from '../policy/lent-shares.ts';
+import { type Lendable, type LentStep, type LentTo, shareLent } from '../policy/lent-shares.ts';
 import type { Mode } from '../records.ts';
 import { formatBytes } from '../units.ts';
 import { BackendDiscovery } from '../xen/backend-discovery.ts';
@@ -47,6 +47,14 @@ export interface GrantLenderOptions {
   /** A guest's agent has been let in, or is there no more, and why. */
   readonly onGuest: (name: string, connected: boolean, reason?: string) => void;
   readonly onProblem: (problem: string) => void;
+  /** The fast plane has failed: nothing is lent from here on, and `stop` is to be called. */
+  readonly onFailure: (error: Error) => void;
+}
+
+/** A domain that may be lent to. */
+interface Known {
+  readonly name: string;
+  readonly discovery: BackendDiscovery;
 }
 
 export class GrantLender {
@@ -54,7 +62,8 @@ export class GrantLender {
   readonly #geometry: Geometry;
   /** One life of this lender, for guests to tell it from the next. */
   readonly #incarnation = 1 + Math.floor(Math.random() * (2 ** 31 - 1));
-  readonly #discoveries = new Map<number, BackendDiscovery>();
+  /** By Xen's number of the domain. */
+  readonly #known = new Map<number, Known>();
   readonly #guests = new Map<string, LentGuest>();
   readonly #replies = new Map<number, (problem: string | undefined) => void>();
   readonly #counts = new Int32Array(16);
@@ -65,12 +74,23 @@ export class GrantLender {
   #undoLimits: () => void = () => {};
   readonly #total: number;
   #owed!: OwedMemory;
+  #mode: Mode;
+  /** Of each guest of the options, in bytes. */
+  readonly #ceilings: number[];
+  /** Guests come and go one after the other: two may have one name, and so one place in the fast plane. */
+  #turn: Promise<unknown> = Promise.resolve();
+  /** Why the fast plane is no more. */
+  #failure: string | undefined;
   /** That nothing more can be granted has been told. */
-  #told = false;
+  #toldNoPages = false;
+  /** Kinds of trouble of the ticks that have been told. */
+  readonly #told = new Set<string>();
 
   constructor(options: GrantLenderOptions) {
     const { arenaBytes, chunkBytes, store } = options;
     this.#options = options;
+    this.#mode = options.mode;
+    this.#ceilings = options.guests.map(({ ceilingBytes }) => ceilingBytes);
     this.#total = Math.floor(arenaBytes / chunkBytes);
     this.#geometry = { chunkCount: this.#total, chunkShift: Math.log2(chunkBytes), blockShift: BLOCK_SHIFT };
     this.#domains = new XenDomains(store);
@@ -83,7 +103,7 @@ export class GrantLender {
 
   /** @throws MemtideError where the limit of granted pages cannot be set, or xenstored refuses the watch. */
   async start(): Promise<void> {
-    const { runDir, scheduling, mode, stuckBackoffMillis, chunkBytes, onProblem } = this.#options;
+    const { runDir, scheduling, mode, chunkBytes } = this.#options;
     const table = new GrantTable();
     this.#owed = new OwedMemory(table);
     this.#undoLimits = raiseGrantLimits((this.#total * chunkBytes) / XEN_PAGE_BYTES, table);
@@ -98,27 +118,41 @@ export class GrantLender {
         geometry: this.#geometry,
         scheduling,
         split: mode === 'split',
-        stuckBackoffMicros: stuckBackoffMillis * 1000,
+        stuckBackoffMicros: this.#stuckBackoffMicros,
       },
       () => ringer.ring(SOURCE_MAIN),
     );
     await this.#plane.start();
-    this.#plane.onFailure((error) => onProblem(`the fast plane that lends to guests has failed: ${error.message}`));
+    this.#plane.onFailure((error) => this.#failed(error));
     this.#plane.onGuest((message) => {
       if ('died' in message) this.#died(message.died);
       else this.#replies.get(message.guest)?.(message.problem);
     });
-    this.#timer = setInterval(() => this.#tick(), TICK_MILLIS);
+    this.#timer = setInterval(() => this.#attempt(() => this.#tick()), TICK_MILLIS);
     await this.#watch.start();
   }
 
   async stop(): Promise<void> {
     clearInterval(this.#timer);
     await this.#watch.stop();
-    for (const discovery of this.#discoveries.values()) await discovery.close();
+    for (const { name, discovery } of this.#known.values()) {
+      await discovery.close().catch((error) => this.#options.onProblem(`guest ${name}: ${errorMessage(error)}`));
+    }
     await this.#plane?.stop();
     await this.#collectOwed();
     this.#undoLimits();
+  }
+
+  /** Of all guests, from now on: `split` takes back what is offered. */
+  setMode(mode: Mode): void {
+    this.#mode = mode;
+    this.#plane.send({ kind: 'mode', split: mode === 'split', stuckBackoffMicros: this.#stuckBackoffMicros });
+  }
+
+  /** What a guest has above its ceiling is withdrawn as it comes free. A name that is not lent to changes nothing. */
+  setCeiling(name: string, ceilingBytes: number): void {
+    const id = this.#options.guests.findIndex((guest) => guest.name === name);
+    if (id >= 0) this.#ceilings[id] = ceilingBytes;
   }
 
   /** The fast plane's scheduler constructs, as found in force. */
@@ -157,6 +191,10 @@ export class GrantLender {
     return { total: this.#total, owed: this.#owed.count, stuck };
   }
 
+  get #stuckBackoffMicros(): number {
+    return this.#options.stuckBackoffMillis * 1000;
+  }
+
   async #appeared(domid: number): Promise<void> {
     const name = await this.#domains.name(domid);
     const id = this.#options.guests.findIndex((guest) => guest.name === name);
@@ -167,69 +205,121 @@ export class GrantLender {
       incarnation: this.#incarnation,
       arena: this.#geometry,
       handlers: {
-        connect: (frontend, offer) => this.#connect({ id, name, domid, frontend, offer }),
+        connect: (frontend, offer) => this.#inTurn(() => this.#connect({ id, name, domid, frontend, offer })),
         connected: () => this.#options.onGuest(name, true),
-        disconnect: (frontend, reason) => this.#disconnect(name, frontend, reason),
+        disconnect: (frontend, reason) => this.#inTurn(() => this.#disconnect(name, domid, frontend, reason)),
         problem: (error) => this.#options.onProblem(`guest ${name}: ${errorMessage(error)}`),
       },
     });
-    this.#discoveries.set(domid, discovery);
-    await discovery.start();
+    this.#known.set(domid, { name, discovery });
+    try {
+      await discovery.start();
+    } catch (error) {
+      this.#known.delete(domid); // it will have appeared again
+      throw error;
+    }
   }
 
   /** Guests have been told, and let go of what nobody uses. */
   async #collectOwed(): Promise<void> {
     const until = performance.now() + LETTING_GO_MILLIS;
     while (this.#owed.count > 0 && performance.now() < until) {
-      if (this.#owed.settle(this.#owed.count) === 0) await sleep(20);
+      const before = this.#owed.count;
+      this.#attempt(() => this.#owed.settle(before));
+      if (this.#owed.count === before) await sleep(20);
     }
-    this.#owed.endAll();
+    this.#attempt(() => this.#owed.endAll());
   }
 
   /** Xen has taken all its mappings away: what it had not let go of is free now. */
   async #gone(domid: number): Promise<void> {
-    const discovery = this.#discoveries.get(domid);
-    this.#discoveries.delete(domid);
-    await discovery?.close({ gone: true });
+    await this.#known.get(domid)?.discovery.close({ gone: true });
+    this.#known.delete(domid);
+  }
+
+  #inTurn(action: () => Promise<void>): Promise<void> {
+    const done = this.#turn.then(action);
+    this.#turn = done.catch(() => {});
+    return done;
   }
 
   async #connect(who: { id: number; name: string; domid: number; frontend: number; offer: Offer }): Promise<void> {
+    const { name, domid } = who;
+    // A guest that ends and its successor are both there for a while: the youngest is meant.
+    for (const [other, known] of this.#known) {
+      if (known.name !== name || other <= domid) continue;
+      throw this.#refusal(name, `domain ${other} has that name, and is younger than domain ${domid}`);
+    }
+    const before = this.#guests.get(name);
+    if (before) {
+      const reason = `domain ${domid} has its name now`;
+      await this.#letGo(before, reason);
+      this.#known.get(before.domid)?.discovery.died(before.frontend, reason);
+    }
     const guest = new LentGuest({ ...who, geometry: this.#geometry });
     const problem = await this.#tell(guest.command);
     if (problem === undefined) {
-      this.#guests.set(guest.name, guest);
+      this.#guests.set(name, guest);
       return;
     }
     guest.close();
-    throw new MemtideError({ operation: 'lend to a guest', object: guest.name, actual: problem });
+    throw this.#refusal(name, problem);
   }
 
-  async #disconnect(name: string, frontend: number, reason: string): Promise<void> {
+  #refusal(guest: string, actual: string): MemtideError {
+    return new MemtideError({ operation: 'lend to a guest', object: guest, actual });
+  }
+
+  async #disconnect(name: string, domid: number, frontend: number, reason: string): Promise<void> {
     const guest = this.#guests.get(name);
-    if (guest?.frontend !== frontend) return;
-    this.#guests.delete(name);
+    if (guest?.domid === domid && guest.frontend === frontend) await this.#letGo(guest, reason);
+  }
+
+  async #letGo(guest: LentGuest, reason: string): Promise<void> {
+    this.#guests.delete(guest.name);
     await this.#tell({ kind: 'guest-gone', id: guest.id });
     this.#owes(guest.close());
-    this.#options.onGuest(name, false, reason);
+    this.#options.onGuest(guest.name, false, reason);
   }
 
   /** Says something of a guest to the fast plane. @returns what went wrong. */
   #tell(
     command: LentGuest['command'] | { readonly kind: 'guest-gone'; readonly id: number },
   ): Promise<string | undefined> {
+    if (this.#failure !== undefined) return Promise.resolve(this.#failure);
     return new Promise((resolve) => {
       this.#replies.set(command.id, resolve);
       this.#plane.send(command);
     });
   }
 
+  /** Nobody answers any more. */
+  #failed(error: Error): void {
+    this.#failure = `the fast plane that lends to guests has failed: ${error.message}`;
+    clearInterval(this.#timer);
+    for (const reply of this.#replies.values()) reply(this.#failure);
+    this.#options.onFailure(error);
+  }
+
   #died(id: number): void {
     const guest = [...this.#guests.values()].find((each) => each.id === id);
-    if (guest) this.#discoveries.get(guest.domid)?.died(guest.frontend, 'its agent has ended');
+    if (guest) this.#known.get(guest.domid)?.discovery.died(guest.frontend, 'its agent has ended');
   }
 
   #owes(withdrawn: readonly WithdrawnGrants[]): void {
     for (const grants of withdrawn) this.#owed.add(grants, performance.now());
+  }
+
+  /** What a tick could not do, the next one tries again: of each kind of trouble the first is told. */
+  #attempt(action: () => void): void {
+    try {
+      action();
+    } catch (error) {
+      const { operation, actual } = error instanceof MemtideError ? error.detail : { actual: errorMessage(error) };
+      const kind = `${operation}: ${actual}`;
+      if (!this.#told.has(kind)) this.#options.onProblem(errorMessage(error));
+      this.#told.add(kind);
+    }
   }
 
   /** Moves what nobody uses towards equal shares, a little at a time. */
@@ -237,39 +327,40 @@ export class GrantLender {
     if (!this.#plane.isSettled) return; // the books are about to change
     const guests = [...this.#guests.values()];
     for (const guest of guests) this.#owes(guest.part.takeBack());
-    this.#owed.settle(GRANTS_A_TICK);
+    this.#attempt(() => this.#owed.settle(GRANTS_A_TICK));
     const lent = guests.map((guest) => ({
       granted: guest.part.chunks,
       held: this.#held(guest),
       ceiling: this.#ceiling(guest),
     }));
     const steps = shareLent(this.#lendable, lent, GRANTS_A_TICK);
-    for (const [at, guest] of guests.entries()) {
-      const { withdraw, grant } = steps[at]!;
-      const { granted, held } = lent[at]!;
-      // Offers are the plane's to withdraw; only then can dom0 have the memory.
-      const offerChunks = this.#options.mode === 'split' ? 0 : Math.max(0, granted - withdraw - held);
-      if (offerChunks !== guest.limits.offerChunks) {
-        guest.limits = { ...guest.limits, offerChunks };
-        this.#plane.send({ kind: 'limits', id: guest.id, limits: guest.limits });
-      }
-      const count = Math.min(withdraw, guest.freeChunks);
-      if (count > 0) this.#plane.send({ kind: 'withdraw', id: guest.id, count });
-      for (let left = grant; left > 0 && this.#grant(guest); left--);
+    for (const [at, guest] of guests.entries()) this.#attempt(() => this.#move(guest, lent[at]!, steps[at]!));
+  }
+
+  #move(guest: LentGuest, { granted, held, ceiling }: LentTo, { withdraw, grant }: LentStep): void {
+    // Offers are the plane's to withdraw; only then can dom0 have the memory.
+    const offerChunks = this.#mode === 'split' ? 0 : Math.max(0, granted - withdraw - held);
+    const limits = { floorChunks: 0, ceilingChunks: ceiling, offerChunks };
+    if (offerChunks !== guest.limits.offerChunks || ceiling !== guest.limits.ceilingChunks) {
+      guest.limits = limits;
+      this.#plane.send({ kind: 'limits', id: guest.id, limits });
     }
+    const count = Math.min(withdraw, guest.freeChunks);
+    if (count > 0) this.#plane.send({ kind: 'withdraw', id: guest.id, count });
+    for (let left = grant; left > 0 && this.#grant(guest); left--);
   }
 
   /** @returns whether there may be more. */
   #grant(guest: LentGuest): boolean {
     const result = guest.part.grant();
     if (result.ok) {
-      this.#told = false;
+      this.#toldNoPages = false;
       this.#plane.send({ kind: 'granted', id: guest.id, chunk: result.chunk });
       return true;
     }
     // Others in dom0 use the same limits, and its memory.
-    if (result.why === 'no-pages' && !this.#told) {
-      this.#told = true;
+    if (result.why === 'no-pages' && !this.#toldNoPages) {
+      this.#toldNoPages = true;
       const granted = [...this.#guests.values()].reduce((sum, { part }) => sum + part.chunks, 0);
       const bytes = formatBytes((granted + this.#owed.count) * this.#options.chunkBytes);
       this.#options.onProblem(`only ${bytes} can be lent now: ${errorMessage(result.error)}`);
@@ -278,7 +369,7 @@ export class GrantLender {
   }
 
   #ceiling({ id }: LentGuest): number {
-    return Math.floor(this.#options.guests[id]!.ceilingBytes / this.#options.chunkBytes);
+    return Math.min(this.#total, Math.floor(this.#ceilings[id]! / this.#options.chunkBytes));
   }
 
   #held(guest: LentGuest): number {

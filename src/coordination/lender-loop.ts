@@ -37,6 +37,7 @@ export function lenderLoop(begin: LenderPlaneStart, { set, violations, timed, sa
   const guests: (Lent | undefined)[] = [];
   // As the main thread chose it. The identity in a control file is the guest's to write, at any moment.
   const { geometry } = begin;
+  let { split, stuckBackoffMicros } = begin;
 
   function lend({ id, domid, remotePort, shared, arena, owners, limits }: LentGuest): Lent {
     const file = new MappedControlFile(shared);
@@ -53,7 +54,7 @@ export function lenderLoop(begin: LenderPlaneStart, { set, violations, timed, sa
       },
       new ChunkBooks(geometry.chunkCount, new Int32Array(owners)),
     );
-    plane.setMode(begin.split, begin.stuckBackoffMicros);
+    plane.setMode(split, stuckBackoffMicros);
     plane.addPair(PAIR, file, geometry, limits);
     const grants = new ChunkGrants(file.words, geometry);
     const pending = new Int32Array(BELL_PENDING_WORDS);
@@ -104,6 +105,9 @@ export function lenderLoop(begin: LenderPlaneStart, { set, violations, timed, sa
       } else if (command.kind === 'guest-gone') {
         drop(command.id);
         say({ guest: command.id });
+      } else if (command.kind === 'mode') {
+        ({ split, stuckBackoffMicros } = command);
+        for (const each of guests) each?.plane.setMode(split, stuckBackoffMicros);
       } else if (!guest) {
         return; // it went away meanwhile
       } else if (command.kind === 'limits') guest.plane.setLimits(PAIR, command.limits);

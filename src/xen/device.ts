@@ -22,13 +22,17 @@ export function openDevice(name: DeviceName): number {
     // Never blocking: who waits does it by poll, with an end.
     return fs.openSync(path, fs.constants.O_RDWR | fs.constants.O_NONBLOCK);
   } catch (cause) {
-    const absent = errorCode(cause) === 'ENOENT';
+    const code = errorCode(cause) ?? String(cause);
     throw new MemtideError({
       operation: 'open a device of Xen',
       object: path,
       expected: 'a Xen domain with its drivers loaded',
-      actual: errorCode(cause) ?? String(cause),
-      remedy: absent ? `modprobe ${MODULE_OF[name]} (only in a Xen domain; memtide doctor tells)` : 'run as root',
+      actual: code,
+      remedy:
+        {
+          ENOENT: `modprobe ${MODULE_OF[name]} (only in a Xen domain; memtide doctor tells)`,
+          EMFILE: 'raise the limit of open files: ulimit -n',
+        }[code] ?? 'run as root',
       cause,
     });
   }

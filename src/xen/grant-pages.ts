@@ -52,11 +52,14 @@ export function grantPages(domid: number, count: number, at?: number): GrantedPa
       references,
       notify: (notice) => setUnmapNotice(fd, index, notice),
       close: () => {
-        replaceWithPrivate(mapping, 'granted pages');
-        writeLong(0, index);
-        scratchWords[2] = count;
-        call({ fd, request: DEALLOC_GREF, operation: 'take a grant back', object: `${count} pages` });
-        fs.closeSync(fd);
+        try {
+          replaceWithPrivate(mapping, 'granted pages');
+          writeLong(0, index);
+          scratchWords[2] = count;
+          call({ fd, request: DEALLOC_GREF, operation: 'take a grant back', object: `${count} pages` });
+        } finally {
+          fs.closeSync(fd); // which takes back what that could not
+        }
       },
     };
   } catch (error) {

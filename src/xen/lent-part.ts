@@ -13,9 +13,12 @@ import type { ChunkGrants } from './chunk-grants.ts';
 import { type GrantedPages, grantPages } from './grant-pages.ts';
 import type { WithdrawnGrants } from './owed-memory.ts';
 
+/** What is over when others in dom0 let go of something. */
+const LACKS: readonly string[] = ['ENOSPC', 'ENOMEM', 'EMFILE', 'ENFILE', 'EAGAIN'];
+
 export type GrantResult =
   | { readonly ok: true; readonly chunk: number }
-  /** `no-pages`: a limit of grants is reached, or dom0 has no memory. */
+  /** `no-pages`: a limit of grants or of open files is reached, or dom0 has no memory. */
   | { readonly ok: false; readonly why: 'full' | 'no-pages'; readonly error?: MemtideError };
 
 export class LentPart {
@@ -59,7 +62,7 @@ export class LentPart {
       this.#grants.grant(chunk, pages.references, this.#nextTurn(chunk));
       return { ok: true, chunk };
     } catch (error) {
-      if (!(error instanceof MemtideError) || !['ENOSPC', 'ENOMEM'].includes(error.detail.actual ?? '')) throw error;
+      if (!(error instanceof MemtideError) || !LACKS.includes(error.detail.actual ?? '')) throw error;
       return { ok: false, why: 'no-pages', error };
     }
   }
@@ -84,9 +87,9 @@ export class LentPart {
       withdrawn.push({
         references: pages.references,
         end: () => {
-          pages.close();
           this.#granted[chunk] = undefined;
           this.#withdrawn[chunk] = false;
+          pages.close();
         },
       });
     }

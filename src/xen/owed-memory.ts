@@ -12,9 +12,15 @@ export interface WithdrawnGrants {
   end(): void;
 }
 
+interface Owed {
+  readonly grants: WithdrawnGrants;
+  /** In milliseconds. */
+  readonly since: number;
+}
+
 export class OwedMemory {
   readonly #table: Pick<GrantTable, 'inUse'>;
-  readonly #owed: { readonly grants: WithdrawnGrants; readonly since: number }[] = [];
+  readonly #owed: Owed[] = [];
 
   constructor(table: Pick<GrantTable, 'inUse'>) {
     this.#table = table;
@@ -34,24 +40,42 @@ export class OwedMemory {
     this.#owed.push({ grants, since: now });
   }
 
-  /** Before this process ends. What is still mapped the kernel keeps aside until it is let go of. */
+  /**
+   * Before this process ends. What is still mapped the kernel keeps aside until it is let go of.
+   * @throws what one of them failed with, after all have been ended.
+   */
   endAll(): void {
-    for (const { grants } of this.#owed.splice(0)) grants.end();
+    this.#end(this.#owed.splice(0));
   }
 
-  /** Ends what nobody has mapped any more: at most `most`, each takes a while. @returns how many. */
+  /**
+   * Ends what nobody has mapped any more: at most `most`, each takes a while. @returns how many.
+   * @throws what one of them failed with, after all have been looked at. One that Xen tells nothing of stays owed.
+   */
   settle(most: number): number {
-    let ended = 0;
-    for (let at = 0; at < this.#owed.length && ended < most; ) {
-      const { grants } = this.#owed[at]!;
-      if (this.#table.inUse(grants.references)) {
-        at++;
-        continue;
+    const free: Owed[] = [];
+    const failures: unknown[] = [];
+    for (const owed of this.#owed) {
+      if (free.length === most) break;
+      try {
+        if (!this.#table.inUse(owed.grants.references)) free.push(owed);
+      } catch (error) {
+        failures.push(error);
       }
-      grants.end();
-      this.#owed.splice(at, 1);
-      ended++;
     }
-    return ended;
+    for (const owed of free) this.#owed.splice(this.#owed.indexOf(owed), 1);
+    this.#end(free, failures);
+    return free.length;
+  }
+
+  #end(ending: readonly Owed[], failures: unknown[] = []): void {
+    for (const { grants } of ending) {
+      try {
+        grants.end();
+      } catch (error) {
+        failures.push(error);
+      }
+    }
+    if (failures.length > 0) throw failures[0];
   }
 }

@@ -32,6 +32,7 @@ export function underXen(url: string, tests: () => void): void {
   const file = fileURLToPath(url);
   const folder = fs.mkdtempSync('/dev/shm/memtide-xen-');
   const { library, skip } = compileXenDevices(folder);
+  fs.writeFileSync(path.join(folder, 'limit-0'), '1024'); // gntalloc's, in pages
   test(`${path.basename(file)}, with a stand-in for Xen’s devices`, { skip }, () => {
     const { NODE_TEST_CONTEXT: _, ...environment } = process.env;
     const env = { ...environment, LD_PRELOAD: library, FAKE_XEN_DIR: folder, FAKE_DOMID: '0' };

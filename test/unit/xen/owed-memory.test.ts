@@ -37,3 +37,25 @@ test('what is not let go of is owed from the moment it was withdrawn', () => {
   owed.settle(8);
   assert.deepEqual([owed.owedFor(5000, 6000), owed.owedFor(5000, 6001), owed.owedFor(5000, 9001)], [0, 1, 2]);
 });
+
+test('one that cannot be ended, or of which Xen tells nothing, keeps no other from its end', () => {
+  const ended: number[] = [];
+  const owed = new OwedMemory({
+    inUse: ([first]) => {
+      if (first === 10) throw new Error('status -3');
+      return false;
+    },
+  });
+  const end = (first: number) => (): void => {
+    ended.push(first);
+    if (first === 20) throw new Error('EINVAL');
+  };
+  for (const first of [10, 20, 30]) owed.add({ references: [first, first + 1], end: end(first) }, 0);
+  assert.throws(() => owed.settle(8), /status -3/);
+  assert.deepEqual([ended, owed.count], [[20, 30], 1]);
+  owed.add({ references: [20, 21], end: end(20) }, 0);
+  assert.throws(() => owed.settle(8), /status -3/);
+  owed.add({ references: [20, 21], end: end(20) }, 0);
+  assert.throws(() => owed.endAll(), /EINVAL/);
+  assert.deepEqual([ended, owed.count], [[20, 30, 20, 10, 20], 0]);
+});
