@@ -49,6 +49,11 @@ export class GuestAccount {
     return Math.max(0, this.#open.heldBefore + this.#open.changeBytes - this.heldBytes);
   }
 
+  /** What it is to hold when the open move is done. */
+  get goal(): number | undefined {
+    return this.#open && Math.max(0, this.#open.heldBefore + this.#open.changeBytes);
+  }
+
   /** It is told when it is `due`, which is at once. */
   begin(id: number, changeBytes: number, deadlineMicros: number): void {
     this.#open = {

@@ -300,7 +300,8 @@ export class ReservationMover {
       .sort((a, b) => a.cap - a.guest.cap - (b.cap - b.guest.cap));
     for (const { guest, cap } of changes) {
       if (Math.abs(cap - guest.cap) >= CAP_STEP || guest.cap > cap) {
-        if (!(await books.setCap(guest.domid!, bytes(cap)))) continue;
+        const { goal } = guest.account;
+        if (!(await books.setCap(guest.domid!, bytes(cap), goal === undefined ? goal : bytes(goal)))) continue;
         guest.cap = cap;
       }
       // Xen counts pages that the guest's kernel does not: a guest that is told the cap itself would run against it.

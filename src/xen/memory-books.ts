@@ -18,8 +18,9 @@ export interface MemoryBooks {
   domain(domid: number): Promise<DomainMemory | undefined>;
   /**
    * From then on the domain may grow so far with nobody's consent. One that holds more keeps it.
+   * @param goal where it is on its way to, as it was asked: what it holds, when left out.
    * @returns false when there is no such domain. @throws MemtideError when it is refused.
    */
-  setCap(domid: number, cap: Bytes): Promise<boolean>;
+  setCap(domid: number, cap: Bytes, goal?: Bytes): Promise<boolean>;
   close(): void;
 }

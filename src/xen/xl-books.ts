@@ -45,23 +45,28 @@ export class XlBooks implements MemoryBooks {
     };
   }
 
-  async setCap(domid: number, cap: Bytes): Promise<boolean> {
+  async setCap(domid: number, cap: Bytes, goal?: Bytes): Promise<boolean> {
     const known = await this.domain(domid);
     if (known === undefined) return false;
     const mib = Math.floor(cap / MIB);
-    await this.#writeTarget(domid, (Math.min(known.heldBytes, mib * MIB) / KIB) | 0);
-    await this.#must(`set how far domain ${domid} may grow`, ['mem-max', String(domid), String(mib)]);
+    const args = ['mem-max', String(domid), String(mib)];
+    if ((await this.#ask(args)).code !== 0) {
+      // Only then: the guest's kernel goes where that target is, in place of where it was going.
+      await this.#writeTarget(domid, (Math.min(goal ?? known.heldBytes, mib * MIB) / KIB) | 0);
+      await this.#must(`set how far domain ${domid} may grow`, args);
+    }
     this.#caps.set(domid, bytes(mib * MIB));
     return true;
   }
 
   close(): void {}
 
+  #ask(args: readonly string[]): Promise<XlOutcome> {
+    return this.#xl(args).catch((error: unknown) => ({ code: -1, output: errorMessage(error) }));
+  }
+
   async #must(operation: string, args: readonly string[]): Promise<string> {
-    const { code, output } = await this.#xl(args).catch((error: unknown) => ({
-      code: -1,
-      output: errorMessage(error),
-    }));
+    const { code, output } = await this.#ask(args);
     if (code === 0) return output;
     throw new MemtideError({
       operation,

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { MIB } from '../../../src/units.ts';
+import { bytes, MIB } from '../../../src/units.ts';
 import { BOOT_MIB, FLOOR_MIB, KEEP_MIB, type SimulatedGuest, XenMachine } from './xen-machine.ts';
 
 const mib = (count: number): number => Math.round(count / MIB);
@@ -180,6 +180,26 @@ test('a balloon that ran against its entitlement goes on when that is raised, an
   machine.total += 32 * MIB; // others are told too, and the goal is another one
   await machine.run(900);
   assert.ok(guest.balloon.held >= 210 * MIB, `${mib(guest.balloon.held)} MiB`);
+});
+
+test('with each cap Xen’s books are told where the guest is on its way to', async () => {
+  const machine = slowMachine();
+  const guest = machine.guest('infotainment');
+  guest.balloon.used = 80 * MIB;
+  guest.hear = (notice) => guest.notices.push(notice);
+  machine.guest('cluster').balloon.used = 170 * MIB;
+  await machine.run(1100);
+  const asked = budgets(machine, 'infotainment');
+  assert.equal(asked.length, 1);
+  const goals: (number | undefined)[] = [];
+  const { setCap } = machine;
+  machine.setCap = (domid, cap, goal) => {
+    if (domid === guest.domid) goals.push(goal);
+    return setCap.call(machine, domid, cap);
+  };
+  guest.balloon.setTarget(bytes(190 * MIB)); // a part of the way
+  await machine.run(300);
+  assert.deepEqual([...new Set(goals)], [200 * MIB + asked[0]!]);
 });
 
 test('split: no guest may grow by itself; first the donor frees, then the recipient is let grow', async () => {

@@ -198,7 +198,7 @@ export class XenMachine implements MemoryBooks {
     return guest && { heldBytes: bytes(guest.balloon.held), capBytes: bytes(guest.balloon.cap) };
   }
 
-  async setCap(domid: number, cap: Bytes): Promise<boolean> {
+  async setCap(domid: number, cap: Bytes, _goal?: Bytes): Promise<boolean> {
     const guest = this.guests.find((each) => each.domid === domid);
     if (guest) guest.balloon.cap = cap;
     return guest !== undefined;

@@ -20,13 +20,24 @@ test('tells the free heap and what a guest holds; of a cap it knows only what it
   assert.deepEqual(await books.domain(7), { heldBytes: mebibytes(180), capBytes: mebibytes(200) });
 });
 
-test('a cap below the target that xenstore knew of: the target is mirrored first, else the toolstack refuses', async (t) => {
+test('a cap below the target that xenstore knew of: the target is lowered, else the toolstack refuses', async (t) => {
   const { books, read, write, xl } = machine(t);
   write('7.target', 256 * 1024);
   assert.notEqual((await xl(['mem-max', '7', '200'])).code, 0);
   assert.equal(await books.setCap(7, mebibytes(200)), true);
   assert.equal(read('7.max'), '200');
   assert.equal(read('7.target'), String(180 * 1024));
+});
+
+test('a guest that moves as it was asked is sent nowhere else: the target is lowered to its goal, once', async (t) => {
+  const { books, read, write } = machine(t);
+  write('7.target', 256 * 1024);
+  await books.setCap(7, mebibytes(180), mebibytes(120));
+  assert.equal(read('7.target'), String(120 * 1024));
+  write('7.target', 119 * 1024); // as a mark
+  write('7', 'infotainment 150');
+  await books.setCap(7, mebibytes(150), mebibytes(120));
+  assert.deepEqual([read('7.max'), read('7.target')], ['150', String(119 * 1024)]);
 });
 
 test('a domain that is not there is told as absent; what is remembered of it is forgotten', async (t) => {
