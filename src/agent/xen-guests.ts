@@ -6,7 +6,7 @@ import { POLLIN } from '../native/libc.ts';
 import { loadEpoll, type Poller } from '../pressure/epoll.ts';
 import type { Mode } from '../records.ts';
 import { XenConstructs } from '../xen/constructs.ts';
-import { pinning, rateLimit, weight } from '../xen/credit2.ts';
+import { rateLimit } from '../xen/credit2.ts';
 import { GuestNames } from '../xen/guest-names.ts';
 import { HypercallBooks } from '../xen/hypercall-books.ts';
 import { LowMemorySignal } from '../xen/low-memory.ts';
@@ -15,6 +15,7 @@ import { Turns } from '../xen/turns.ts';
 import { openXenstore } from '../xen/xenstore/open.ts';
 import { Xenstore } from '../xen/xenstore/xenstore.ts';
 import { XlBooks } from '../xen/xl-books.ts';
+import { GuestConstructs } from './guest-constructs.ts';
 import type { Log } from './log.ts';
 import { ReservationMover } from './reservation-mover.ts';
 
@@ -41,13 +42,13 @@ export class XenGuests {
   readonly #signal: LowMemorySignal | undefined;
   readonly #config: Config;
   readonly #constructs = new XenConstructs();
-  /** By guest: the life of it that constructs were applied to. */
-  readonly #constructed = new Map<string, number>();
+  readonly #guestConstructs: GuestConstructs;
   #poller: Poller | undefined;
   #timer: NodeJS.Timeout | undefined;
 
   private constructor(options: XenGuestsOptions, store: Xenstore, books: MemoryBooks) {
     const { config, log, mode, tell } = options;
+    const domidOf = (name: string): number | undefined => this.#names.domidOf(name);
     this.#store = store;
     this.#books = books;
     this.#config = config;
@@ -55,7 +56,7 @@ export class XenGuests {
     this.#mover = new ReservationMover({
       config,
       books,
-      domidOf: (name) => this.#names.domidOf(name),
+      domidOf,
       tell,
       mode,
       clock: systemClock,
@@ -66,6 +67,12 @@ export class XenGuests {
     const problem = (error: unknown): void => {
       if (store.isUp) log.warn({ error: errorMessage(error) }, 'Xen could not be asked'); // else that has been told
     };
+    this.#guestConstructs = new GuestConstructs({
+      domains: config.domains,
+      domidOf,
+      constructs: this.#constructs,
+      problem,
+    });
     this.#turns = new Turns(() => this.#look(), problem, { spacingMillis: SPACING_MILLIS });
     this.#names = new GuestNames(store, () => this.#turns.ask(), problem);
     this.#signal = this.#openSignal();
@@ -129,6 +136,7 @@ export class XenGuests {
     this.#poller?.close();
     this.#signal?.close();
     await this.#turns.stop();
+    await this.#guestConstructs.stop();
     await this.#constructs.undo();
     await this.#names.stop();
     await this.#store.close();
@@ -153,21 +161,8 @@ export class XenGuests {
 
   async #look(): Promise<void> {
     await this.#names.completeNames();
+    this.#guestConstructs.look();
     await this.#mover.tick();
-    await this.#applyConstructs();
-  }
-
-  /** To guests that have come since the last time. */
-  async #applyConstructs(): Promise<void> {
-    for (const { name, guest } of this.#config.domains) {
-      const domid = this.#names.domidOf(name);
-      if (guest === undefined || domid === undefined || this.#constructed.get(name) === domid) continue;
-      this.#constructed.set(name, domid);
-      await this.#constructs.apply([
-        ...(guest.weight === undefined ? [] : [weight(name, guest.weight)]),
-        ...(guest.cpus === undefined ? [] : [pinning(name, guest.cpus)]),
-      ]);
-    }
   }
 
   #hearSignal(): void {

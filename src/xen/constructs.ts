@@ -32,9 +32,18 @@ export class XenConstructs {
     return [...this.#reports.values()];
   }
 
-  /** One after the other; never rejects. One that was applied before (its domain is another one now) is applied anew. */
-  async apply(constructs: readonly Construct[]): Promise<void> {
-    for (const construct of constructs) this.#reports.set(construct.name, await this.#applyOne(construct));
+  /**
+   * One after the other; never rejects. One that was applied before (its domain is another one now) is applied anew.
+   * @returns whether all of them are in force.
+   */
+  async apply(constructs: readonly Construct[]): Promise<boolean> {
+    let areInForce = true;
+    for (const construct of constructs) {
+      const report = await this.#applyOne(construct);
+      this.#reports.set(construct.name, report);
+      areInForce &&= report.refused === undefined;
+    }
+    return areInForce;
   }
 
   /** Those whose domain is gone have nothing to be put back. */
