@@ -41,4 +41,6 @@ test('what fails there fails here, with its reason; so does what nothing is call
   const waiting = caller.call('never');
   socket.destroy();
   await assert.rejects(waiting, /gone/);
+  await caller.gone;
+  await assert.rejects(caller.call('never'), /gone/, 'nobody answers any more');
 });

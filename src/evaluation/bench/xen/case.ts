@@ -33,7 +33,7 @@ export interface XenCase {
   take(bench: XenBench, held: Bytes, by: Bytes): Promise<void>;
   /** Timed: writes to all of it. Left out: to fresh pages of this program. */
   touch?(by: Bytes): void;
-  /** After each round, untimed. */
+  /** After each round, untimed; also where it has failed, wherever that was. */
   after?(bench: XenBench): Promise<void>;
   /** Once, at the end, where it was opened. */
   close?(): Promise<void> | undefined;

@@ -27,13 +27,14 @@ export class Peer {
     for (const each of [socket, lines]) each.on('error', () => {}); // told by close
     this.gone = new Promise((resolve) => {
       socket.once('close', () => {
-        for (const { reject } of this.#waiting.values()) reject(new Error('the other side of the bench is gone'));
+        for (const { reject } of this.#waiting.values()) reject(goneError());
         resolve();
       });
     });
   }
 
   call<Result>(name: string, args: unknown = {}): Promise<Result> {
+    if (this.#socket.closed) return Promise.reject(goneError());
     const id = this.#nextId++;
     this.#socket.write(`${JSON.stringify({ id, call: name, args })}\n`);
     return new Promise((resolve, reject) => this.#waiting.set(id, { resolve: resolve as never, reject }));
@@ -63,3 +64,5 @@ export class Peer {
     else waiting?.reject(new Error(error));
   }
 }
+
+const goneError = (): Error => new Error('the other side of the bench is gone');

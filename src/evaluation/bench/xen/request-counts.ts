@@ -4,7 +4,7 @@ import type { Bytes } from '../../../units.ts';
 import { XEN_PAGE_BYTES } from '../../../xen/page-size.ts';
 import type { XenBench } from './case.ts';
 import { countTouches, DomainCounter, type DomainCounts, medianOf, type TouchCounts } from './domain-counts.ts';
-import { prepare, serve, type XenRequest } from './request.ts';
+import { atRequest, serve, type XenRequest } from './request.ts';
 
 /** What is done for one request, here and in dom0: medians over rounds. Emulated times distort; counts do not. */
 export interface XenCounts {
@@ -43,19 +43,19 @@ export async function countRequests(
       if (!onEach(request)) break;
       const seen: Pick<XenCounts, 'guest' | 'dom0' | 'guest_at_rest' | 'dom0_at_rest'>[] = [];
       for (let round = 0; round < rounds; round++) {
-        await prepare(bench, request);
+        const { micros, ...busy } = await atRequest(bench, request, async () => {
+          await dom0('countStart');
+          here.start();
+          const touches = countTouches(pageBytes);
+          const { usable, touch } = await serve(bench, request);
+          const guest = { ...here.stop(), ...touches() };
+          return { guest, dom0: await dom0('countStop'), micros: usable + touch };
+        });
         await dom0('countStart');
         here.start();
-        const touches = countTouches(pageBytes);
-        const { usable, touch } = await serve(bench, request);
-        const guest = { ...here.stop(), ...touches() };
-        const there = await dom0('countStop');
-        await request.each.after?.(bench);
-        await dom0('countStart');
-        here.start();
-        await sleep((usable + touch) / 1000);
+        await sleep(micros / 1000);
         const rest = here.stop();
-        seen.push({ guest, dom0: there, guest_at_rest: rest, dom0_at_rest: await dom0('countStop') });
+        seen.push({ ...busy, guest_at_rest: rest, dom0_at_rest: await dom0('countStop') });
       }
       counts.push({
         case: request.each.name,

@@ -10,8 +10,20 @@ export interface XenRequest {
   readonly by: Bytes;
 }
 
-/** Brings the guest to where it asks from. Nothing of this is timed or counted. */
-export async function prepare(bench: XenBench, { each, held, by }: XenRequest): Promise<void> {
+/**
+ * Brings the guest to where it asks from, does `how`, and ends what the case has begun, also where it has failed. Nothing
+ * but `how` is timed or counted.
+ */
+export async function atRequest<T>(bench: XenBench, request: XenRequest, how: () => Promise<T>): Promise<T> {
+  try {
+    await prepare(bench, request);
+    return await how();
+  } finally {
+    await request.each.after?.(bench);
+  }
+}
+
+async function prepare(bench: XenBench, { each, held, by }: XenRequest): Promise<void> {
   await bench.dom0.call('setCap', { bytes: Math.max(held, bench.driver.current()) });
   await bench.resize(held);
   await each.before?.(bench, held, by);

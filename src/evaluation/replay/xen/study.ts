@@ -107,8 +107,10 @@ async function playUnder(
   const running = await rival.begin(board);
   try {
     const meansOf = holdings.watch(guests.map(({ name }) => name));
-    const played = await Promise.all(guests.map((guest) => playIn(guest, signal)));
+    const play = Promise.all(guests.map((guest) => playIn(guest, signal)));
+    await play.catch(() => {}); // the watch ends whatever came of it
     const means = await meansOf();
+    const played = await play;
     for (const [at, { name }] of guests.entries()) keepRaw(`${rival.name} ${round + 1} ${name}`, played[at]!.raw);
     keepRaw(`${rival.name} ${round + 1} held`, means.raw);
     const rows = await Promise.all(
@@ -170,5 +172,5 @@ const tooRoomy = ({ totalBytes }: StudySizes, peaksBytes: number): MemtideError 
     operation: 'size the study',
     expected: `peaks of both guests above the total of ${formatBytes(totalBytes)}`,
     actual: formatBytes(peaksBytes),
-    remedy: 'a smaller --total-mib, or a larger --peak-mib',
+    remedy: 'a smaller total_mib, or a larger peak_mib, in the settings of the study',
   });

@@ -11,7 +11,7 @@ const OTHERS_MILLIS = 120;
 
 /** The floor of a lease: memory that the program has had all along, resident and zeroed, is written to. */
 function residentMemory(): XenCase {
-  let region: Mapping;
+  let region: Mapping | undefined;
   return {
     name: 'touch-only',
     about: 'memory of the program that is resident and zeroed already, touched',
@@ -22,8 +22,11 @@ function residentMemory(): XenCase {
       await sleep(OTHERS_MILLIS);
     },
     take: async () => {},
-    touch: (by) => memset(region.address, 1, by),
-    after: async () => unmapPrivate(region),
+    touch: (by) => memset(region!.address, 1, by),
+    async after() {
+      if (region) unmapPrivate(region);
+      region = undefined;
+    },
   };
 }
 

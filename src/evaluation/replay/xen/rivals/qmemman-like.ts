@@ -29,22 +29,31 @@ export const qmemmanLike: Rival = {
     server.listen(0, board.ownAddress);
     await once(server, 'listening');
     const { port } = server.address() as net.AddressInfo;
-    const pushing = board.guests.map((guest) => inGuest(guest, pushScript(guest.name, board.ownAddress, port)));
+    const ended = new AbortController();
+    const pushing = board.guests.map((guest) =>
+      inGuest(guest, pushScript(guest.name, board.ownAddress, port), ended.signal),
+    );
     for (const each of pushing) each.catch(() => {}); // they end with the server
-    const until = performance.now() + FIRST_WORD_MILLIS;
-    while (told.size < board.guests.length) {
-      if (performance.now() > until) throw new Error('a guest has told nothing of its memory');
-      await sleep(QMEMMAN_PERIOD_MILLIS, undefined, { signal: board.signal });
+    const stop = async (): Promise<void> => {
+      server.close();
+      for (const socket of sockets) socket.destroy();
+      ended.abort();
+      await Promise.allSettled(pushing);
+    };
+    try {
+      const until = performance.now() + FIRST_WORD_MILLIS;
+      while (told.size < board.guests.length) {
+        if (performance.now() > until) throw new Error('a guest has told nothing of its memory');
+        await sleep(QMEMMAN_PERIOD_MILLIS, undefined, { signal: board.signal });
+      }
+    } catch (error) {
+      await stop();
+      throw error;
     }
     const loop = new Loop(board, told);
     return {
       counts: async () => ({ targets_written: loop.written }),
-      end: async () => {
-        await loop.end();
-        server.close();
-        for (const socket of sockets) socket.destroy();
-        await Promise.allSettled(pushing);
-      },
+      end: () => loop.end().finally(stop),
     };
   },
 };
