@@ -1,7 +1,5 @@
-import { MIB } from '../units.ts';
+import { COUNTING_SLACK } from '../xen/memory-books.ts';
 
-/** Xen counts pages that the guest's kernel does not, and the other way round: a MiB at most. */
-export const COUNTING_SLACK = MIB;
 /** A move that is not answered is told again, in case it or its answer was lost. */
 const TELL_AGAIN_MICROS = 1_000_000;
 

@@ -10,8 +10,8 @@ import { createConductTable, forgive, isStuck, judgeDonor, type StuckRule } from
 import { type BucketRule, fullBucket, refilled, spend } from '../policy/token-bucket.ts';
 import type { Mode } from '../records.ts';
 import { bytes, MIB, roundDown, sizeOr } from '../units.ts';
-import type { MemoryBooks } from '../xen/memory-books.ts';
-import { COUNTING_SLACK, type SettledMove } from './guest-account.ts';
+import { COUNTING_SLACK, type MemoryBooks } from '../xen/memory-books.ts';
+import type { SettledMove } from './guest-account.ts';
 import { type GuestRecord, newGuest, ROOM, roomView, viewOf, wantsOf } from './guest-record.ts';
 import { Room } from './room.ts';
 import { stuckRuleOf } from './settings.ts';

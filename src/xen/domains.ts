@@ -17,7 +17,7 @@ export class XenDomains {
    */
   async ownDomid(): Promise<number> {
     const text = await this.#store.read('domid');
-    const domid = domidOf(text ?? '');
+    const domid = domidIn(text ?? '');
     if (domid !== undefined) return domid;
     throw new MemtideError({
       operation: 'find the domain’s own id in xenstore',
@@ -33,10 +33,25 @@ export class XenDomains {
     return this.#store.read(`/local/domain/${domid}/name`);
   }
 
+  /**
+   * The domain of that name: the youngest, where one that ends and its successor are both there. Dom0 only.
+   * @throws MemtideError where there is none.
+   */
+  async domidOf(name: string): Promise<number> {
+    for (const domid of (await this.list()).reverse()) if ((await this.name(domid)) === name) return domid;
+    throw new MemtideError({
+      operation: 'find a domain',
+      object: name,
+      expected: 'a domain that runs',
+      actual: 'none of that name',
+      remedy: 'xl list shows those that run',
+    });
+  }
+
   /** Ids of the domains that xenstored serves, in ascending order. Dom0 only. */
   async list(): Promise<number[]> {
     const names = (await this.#store.list('/local/domain')) ?? [];
-    const domids = names.map(domidOf).filter((domid) => domid !== undefined);
+    const domids = names.map(domidIn).filter((domid) => domid !== undefined);
     const served: number[] = [];
     for (const domid of domids.sort((a, b) => a - b)) if (await this.#store.isIntroduced(domid)) served.push(domid);
     return served;
@@ -103,6 +118,6 @@ export class GuestWatch {
   }
 }
 
-function domidOf(text: string): number | undefined {
+function domidIn(text: string): number | undefined {
   return /^\d{1,5}$/.test(text) && Number(text) <= DOMID_MAX ? Number(text) : undefined;
 }

@@ -1,5 +1,8 @@
 /** What Xen itself counts, whatever domains say of themselves: the truth that every move is checked against. */
-import type { Bytes } from '../units.ts';
+import { type Bytes, MIB } from '../units.ts';
+
+/** Xen counts pages that the guest's kernel does not, and the other way round: a MiB at most. */
+export const COUNTING_SLACK = MIB;
 
 export interface DomainMemory {
   /** Pages that the domain has (Xen: `tot_pages`). */

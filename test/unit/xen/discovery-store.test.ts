@@ -277,6 +277,9 @@ describe('the domains of the machine', () => {
       [await dom0.list(), await dom0.name(6), await five.name(5)],
       [[0, 5, 6], 'infotainment', 'cluster'],
     );
+    await guest(9, 'cluster');
+    assert.deepEqual([await dom0.domidOf('infotainment'), await dom0.domidOf('cluster')], [6, 9]);
+    await assert.rejects(dom0.domidOf('nobody'), /nobody[\s\S]*xl list/);
     await assert.rejects(five.name(6), /EACCES/);
   });
 

@@ -1,11 +1,10 @@
 import fs from 'node:fs';
 import net from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { MemtideError } from '../../../errors.ts';
 import { bytes, KIB, MIB } from '../../../units.ts';
 import { XenDomains } from '../../../xen/domains.ts';
 import { HypercallBooks } from '../../../xen/hypercall-books.ts';
-import type { MemoryBooks } from '../../../xen/memory-books.ts';
+import { COUNTING_SLACK, type MemoryBooks } from '../../../xen/memory-books.ts';
 import { openXenstore } from '../../../xen/xenstore/open.ts';
 import { Xenstore } from '../../../xen/xenstore/xenstore.ts';
 import { runXl } from '../../../xen/xl.ts';
@@ -13,8 +12,6 @@ import { QMEMMAN_CACHE_FACTOR, QMEMMAN_PERIOD_MILLIS } from '../../rivals/qmemma
 import { DomainCounter } from './domain-counts.ts';
 import { Peer } from './peer.ts';
 
-/** Pages that Xen counts and a guest's kernel does not, and the other way round. */
-const COUNTING_SLACK = MIB;
 const COUNT_MILLIS = 2;
 const DONOR_MILLIS = 120_000;
 
@@ -66,7 +63,7 @@ export class BenchDom0 {
     const writeTarget = (to: number): Promise<void> => this.#store.write(target(), String(Math.round(to / KIB)));
     const peer = new Peer(socket, {
       hello: async ({ domain, role }: { domain: string; role: 'donor' | 'recipient' }) => {
-        domid = await this.#domidOf(domain);
+        domid = await new XenDomains(this.#store).domidOf(domain);
         name.now = domain;
         if (role === 'donor') this.#donor = { peer, domid };
         return { domid, machine: machineModel() };
@@ -132,12 +129,6 @@ export class BenchDom0 {
 
   async #held(domid: number): Promise<number> {
     return (await this.#books.domain(domid))?.heldBytes ?? 0;
-  }
-
-  async #domidOf(domain: string): Promise<number> {
-    const domains = new XenDomains(this.#store);
-    for (const domid of await domains.list()) if ((await domains.name(domid)) === domain) return domid;
-    throw new MemtideError({ operation: 'find a guest', object: domain, actual: 'no domain of that name' });
   }
 }
 

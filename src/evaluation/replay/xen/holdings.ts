@@ -4,12 +4,10 @@ import { MemtideError } from '../../../errors.ts';
 import { type Bytes, bytes, formatBytes, KIB, MIB } from '../../../units.ts';
 import { XenDomains } from '../../../xen/domains.ts';
 import { HypercallBooks } from '../../../xen/hypercall-books.ts';
-import type { MemoryBooks } from '../../../xen/memory-books.ts';
+import { COUNTING_SLACK, type MemoryBooks } from '../../../xen/memory-books.ts';
 import { openXenstore } from '../../../xen/xenstore/open.ts';
 import { Xenstore } from '../../../xen/xenstore/xenstore.ts';
 
-/** Pages that Xen counts and a guest's kernel does not, and the other way round. */
-export const COUNTING_SLACK = MIB;
 const LOOK_MILLIS = 50;
 /** The balloon's driver sleeps after a failure: another target wakes it. */
 const NUDGE_MILLIS = 3000;
@@ -32,14 +30,14 @@ export class Holdings {
     const store = new Xenstore({ open: () => openXenstore() });
     await store.start();
     const domains = new XenDomains(store);
-    const found = new Map<string, number>();
-    for (const domid of await domains.list()) found.set((await domains.name(domid)) ?? '', domid);
-    const missing = names.filter((name) => !found.has(name));
-    if (missing.length > 0) {
+    try {
+      const found = new Map<string, number>();
+      for (const name of names) found.set(name, await domains.domidOf(name));
+      return new Holdings(store, new HypercallBooks(), found);
+    } catch (error) {
       await store.close();
-      throw new MemtideError({ operation: 'find the guests', object: missing.join(', '), actual: 'no such domain' });
+      throw error;
     }
-    return new Holdings(store, new HypercallBooks(), found);
   }
 
   async close(): Promise<void> {
