@@ -36,7 +36,7 @@ export function benchOptions(args: readonly string[]): { readonly guestMib: numb
 export interface BenchParts {
   readonly donor: Guest;
   readonly recipient: Guest;
-  /** Of `memtide bench --xen`: `--quick`, `--sizes`, … */
+  /** Of `memtide bench --xen`: `--quick`, `--sizes-mib`, … */
   readonly options: readonly string[];
   /** Gets the result: bench-xen.json. */
   readonly folder: string;

@@ -61,7 +61,7 @@ export async function resize(driver: BalloonDriver, to: Bytes): Promise<void> {
         operation: 'resize the guest for the bench',
         expected: formatBytes(to),
         actual: `${formatBytes(result.limit)}: ${result.reason}`,
-        remedy: 'boot the guest with more memory, or ask for smaller --sizes; dom0 may not be short either',
+        remedy: 'boot the guest with more memory, or ask for smaller --sizes-mib; dom0 may not be short either',
       });
     }
     await pause();

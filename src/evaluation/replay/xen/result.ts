@@ -1,4 +1,4 @@
-/** What `memtide replay --guests --json` prints. Units are in the keys; on an emulated board every time is emulated. */
+/** What `memtide bench --xen-replay FILE --json` prints. Units are in the keys; on an emulated board every time is emulated. */
 export interface GuestRow {
   readonly guest: string;
   readonly psi_some_us: number;
