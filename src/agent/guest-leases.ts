@@ -26,6 +26,8 @@ export interface GuestLeasesOptions {
   /** Applications are about to be served at the agent's socket, or are not any more. */
   readonly onLending: (lending: boolean) => void | Promise<void>;
   readonly onBurst: (record: BurstRecord) => void;
+  /** Called when the agent cannot go on: the fast plane has failed. */
+  readonly stopped: () => void;
   /** What a local allocation may take for a measurement. */
   readonly room: () => { readonly headroomBytes?: number; readonly availableBytes?: number };
 }
@@ -37,11 +39,11 @@ export class GuestLeases {
   readonly #book: BurstBook;
 
   private constructor(store: Xenstore, domid: number, options: GuestLeasesOptions) {
-    const { config, domain, files, lockFd, log, answer, onLending, onBurst, room } = options;
+    const { config, domain, files, lockFd, log, answer, onLending, onBurst, room, stopped } = options;
     this.#store = store;
     this.#book = new BurstBook({
       domain: domain.name,
-      mode: () => config.mode,
+      mode: () => this.#front.mode ?? config.mode,
       clock: systemClock,
       probeGapMicros: config.latency.probe_min_gap_s * 1e6,
       smallestBytes: config.latency.min_burst_kib * 1024,
@@ -67,6 +69,10 @@ export class GuestLeases {
         log.info({ reason }, lending ? 'dom0 lends memory to this domain' : 'dom0 lends to this domain no more');
       },
       onProblem: (problem) => log.warn(problem),
+      onFailure: (error) => {
+        log.error({ error: error.message }, 'the fast plane has failed');
+        stopped();
+      },
     });
   }
 
@@ -79,6 +85,7 @@ export class GuestLeases {
       events: {
         lost: (error) => log.warn({ error: error.message }, 'xenstore is away; what is borrowed stays so'),
         restored: () => log.info('xenstore is there again'),
+        watchLost: (path, error) => log.error({ path, error: error.message }, 'xenstore tells of this no more'),
       },
     });
     await store.start();

@@ -42,6 +42,7 @@ export class RemoteAgent {
   readonly #settings: Config['domains'][number];
   readonly #files: RunFiles;
   readonly #log: Log;
+  readonly #stopped: () => void;
   readonly #port = new TelemetryPort();
   #telemetry: Telemetry | undefined;
   #reporter: Reporter | undefined;
@@ -56,16 +57,19 @@ export class RemoteAgent {
   #nextTickMicros = 0;
   #ticks = 0;
 
+  /** @param stopped called when the agent cannot go on by itself: its fast plane has failed. */
   constructor(options: {
     readonly config: Config;
     readonly domain: Config['domains'][number];
     readonly runDir: string;
     readonly log: Log;
+    readonly stopped: () => void;
   }) {
     this.#config = options.config;
     this.#settings = options.domain;
     this.#files = new RunFiles(options.runDir);
     this.#log = options.log;
+    this.#stopped = options.stopped;
   }
 
   async start(): Promise<void> {
@@ -130,6 +134,7 @@ export class RemoteAgent {
       log: this.#log,
       answer: (call) => this.#answer(call),
       onLending: (lending) => (lending ? this.#silence() : this.#listen()),
+      stopped: this.#stopped,
       onBurst: (record) => this.#reporter?.burst(record),
       room: () => ({ headroomBytes: this.#budget!.state.limit - this.#budget!.state.used }),
     });

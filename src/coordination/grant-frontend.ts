@@ -2,11 +2,12 @@
  * The front end of a guest under Xen: offers dom0 a control file on granted pages, and serves the guest's applications while
  * dom0 lends. It comes and goes with the back end: what was borrowed from one is nothing to the next.
  */
-import { type MappedControlFile, readIdentity } from '../control/control-file.ts';
+import { type Identity, type MappedControlFile, readIdentity } from '../control/control-file.ts';
 import { FifoRinger } from '../control/fifo-bell.ts';
-import { FRONT, type Geometry, STATE } from '../control/layout.ts';
+import { BACK, FRONT, type Geometry, MODE_CODES, STATE } from '../control/layout.ts';
 import { Ledger } from '../control/ledger.ts';
 import { errorMessage, MemtideError } from '../errors.ts';
+import type { Mode } from '../records.ts';
 import { aliveByte, ChunkGrants, chunkGrantBytes } from '../xen/chunk-grants.ts';
 import { DOM0 } from '../xen/device.ts';
 import type { Offer } from '../xen/discovery-nodes.ts';
@@ -39,6 +40,8 @@ export interface GrantFrontendOptions {
   /** Before applications are served, and after they are not any more. */
   readonly onLending: (lending: boolean, reason?: string) => void | Promise<void>;
   readonly onProblem: (problem: string) => void;
+  /** The fast plane has failed, and `stop` is to be called. */
+  readonly onFailure: (error: Error) => void;
 }
 
 /** What is offered to the back end. */
@@ -57,7 +60,11 @@ interface Lending {
   readonly sessions: SessionServer;
   readonly ledger: Ledger;
   readonly chunkBytes: number;
+  readonly undo: readonly Undo[];
 }
+
+/** Undoes one step of the opening. */
+type Undo = (reason: string) => void | Promise<void>;
 
 export class GrantFrontend {
   readonly #options: GrantFrontendOptions;
@@ -70,6 +77,7 @@ export class GrantFrontend {
 
   constructor(options: GrantFrontendOptions) {
     this.#options = options;
+    const problem = (error: unknown): void => options.onProblem(errorMessage(error));
     this.#discovery = new FrontendDiscovery({
       store: options.store,
       domid: options.domid,
@@ -77,9 +85,10 @@ export class GrantFrontend {
       handlers: {
         prepare: (incarnation, arena) => this.#prepare(incarnation, arena),
         connected: (incarnation) => this.#inTurn(() => this.#open(incarnation)),
-        withdraw: (incarnation, reason) => this.#inTurn(() => this.#withdraw(incarnation, reason)),
+        withdraw: (incarnation, reason) =>
+          this.#inTurn(() => this.#withdraw(incarnation, reason)).catch((error) => problem(error)),
         refused: (_, reason) => options.onProblem(`dom0 does not take the offer: ${reason}`),
-        problem: (error) => options.onProblem(errorMessage(error)),
+        problem,
       },
     });
   }
@@ -96,6 +105,12 @@ export class GrantFrontend {
 
   get isLending(): boolean {
     return this.#lending !== undefined;
+  }
+
+  /** The back end's; `undefined` while it lends nothing. */
+  get mode(): Mode | undefined {
+    if (!this.#lending) return undefined;
+    return MODE_CODES[Atomics.load(this.#offered!.file.words, BACK.mode)];
   }
 
   /** What is due once a second: sessions whose process ended without a word. */
@@ -122,8 +137,9 @@ export class GrantFrontend {
   }
 
   #inTurn(action: () => Promise<void>): Promise<void> {
-    this.#turn = this.#turn.then(action).catch((error) => this.#options.onProblem(errorMessage(error)));
-    return this.#turn;
+    const done = this.#turn.then(action);
+    this.#turn = done.catch(() => {});
+    return done;
   }
 
   async #prepare(incarnation: number, geometry: Geometry | undefined): Promise<Offer> {
@@ -135,14 +151,17 @@ export class GrantFrontend {
       });
     }
     const channels = new EventChannels();
+    let granted: GrantedPages | undefined;
     try {
       const port = channels.bindUnbound(DOM0);
       const { file, pages } = grantControlFile(DOM0, geometry, chunkGrantBytes(geometry));
+      granted = pages;
       new ChunkGrants(file.words, geometry).sayAlive();
       pages.notify({ byte: aliveByte(geometry), port });
       this.#offered = { incarnation, geometry, channels, port, pages, file: file as MappedControlFile };
       return { grantRefs: pages.references, eventChannel: port };
     } catch (error) {
+      granted?.close();
       channels.close();
       throw error;
     }
@@ -151,35 +170,51 @@ export class GrantFrontend {
   async #open(incarnation: number): Promise<void> {
     const offered = this.#offered;
     if (offered?.incarnation !== incarnation) return; // withdrawn meanwhile
-    const { domain, files, lockFd, reserveBytes, scheduling, answer, onLending } = this.#options;
+    const { files, reserveBytes, scheduling, onLending, onFailure } = this.#options;
     const { file, pages, channels, port } = offered;
     const identity = readIdentity(file.words, 'granted control file');
-    const { domainId: pairId, arenaId, ...geometry } = identity;
+    const { domainId: pairId, arenaId: _, ...geometry } = identity;
     const chunkBytes = 2 ** geometry.chunkShift;
     makeFifo(files.bell);
+    const ringer = new FifoRinger(files.bell);
+    const undo: Undo[] = [() => ringer.close()];
+    try {
+      Atomics.store(file.words, FRONT.reserveTarget, Math.floor(reserveBytes / chunkBytes));
+      const shared = { address: pages.address, byteLength: pages.byteLength };
+      const plane = new PlaneThread(
+        {
+          role: 'guest',
+          bell: files.bell,
+          geometry,
+          scheduling,
+          pairId,
+          domainDirectory: files.directory,
+          shared,
+          evtchnFd: channels.fd,
+          port,
+        },
+        () => ringer.ring(SOURCE_MAIN),
+      );
+      undo.push(() => plane.stop());
+      await plane.start();
+      plane.onFailure(onFailure);
+      undo.push((reason) => onLending(false, reason));
+      await onLending(true); // at the last moment: who asks at the socket meanwhile is answered there as before
+      const sessions = this.#sessions(offered, identity, ringer);
+      undo.push(() => sessions.stop());
+      await sessions.start();
+      this.#lending = { plane, sessions, ledger: new Ledger(file, geometry), chunkBytes, undo };
+    } catch (error) {
+      await undoAll(undo, errorMessage(error));
+      throw error;
+    }
+  }
+
+  #sessions({ file, pages }: Offered, { domainId: pairId, arenaId, ...geometry }: Identity, ringer: FifoRinger) {
+    const { domain, files, lockFd, answer } = this.#options;
     const keep = `${files.bell}.keep`;
     makeFifo(keep);
-    const ringer = new FifoRinger(files.bell);
-    const ring = (): void => ringer.ring(SOURCE_MAIN);
-    Atomics.store(file.words, FRONT.reserveTarget, Math.floor(reserveBytes / chunkBytes));
-    const shared = { address: pages.address, byteLength: pages.byteLength };
-    const plane = new PlaneThread(
-      {
-        role: 'guest',
-        bell: files.bell,
-        geometry,
-        scheduling,
-        pairId,
-        domainDirectory: files.directory,
-        shared,
-        evtchnFd: channels.fd,
-        port,
-      },
-      ring,
-    );
-    await plane.start();
-    plane.onFailure((error) => this.#options.onProblem(`the fast plane has failed: ${error.message}`));
-    const sessions = new SessionServer({
+    return new SessionServer({
       files,
       file,
       geometry,
@@ -187,7 +222,7 @@ export class GrantFrontend {
       welcome: {
         domain,
         domainDirectory: files.directory,
-        arena: { path: '', byteLength: geometry.chunkCount * chunkBytes, huge: false },
+        arena: { path: '', byteLength: geometry.chunkCount * 2 ** geometry.chunkShift, huge: false },
         arenaId,
         geometry,
         doorbell: 'fifo',
@@ -196,23 +231,24 @@ export class GrantFrontend {
         pairId,
         granted: { pid: process.pid, fd: pages.fd, index: pages.index, byteLength: pages.byteLength },
       },
-      ring,
+      ring: () => ringer.ring(SOURCE_MAIN),
       ringAs: (session) => ringer.ring(session),
       answer,
     });
-    await onLending(true); // at the last moment: who asks at the socket meanwhile is answered there as before
-    await sessions.start();
-    this.#lending = { plane, sessions, ledger: new Ledger(file, geometry), chunkBytes };
   }
 
   async #withdraw(incarnation: number, reason: string): Promise<void> {
     const lending = this.#lending;
     this.#lending = undefined;
-    if (lending) {
-      await lending.sessions.stop();
-      await this.#options.onLending(false, reason);
-      await lending.plane.stop();
+    try {
+      if (lending) await undoAll(lending.undo, reason);
+    } finally {
+      this.#end(incarnation);
     }
+  }
+
+  /** Ends an offer, if it is there still. */
+  #end(incarnation: number): void {
     const offered = this.#offered;
     if (offered?.incarnation !== incarnation) return;
     this.#offered = undefined;
@@ -220,4 +256,17 @@ export class GrantFrontend {
     offered.pages.close();
     offered.channels.close();
   }
+}
+
+/** The last step first; all of them. @throws what one of them failed with. */
+async function undoAll(undo: readonly Undo[], reason: string): Promise<void> {
+  const failures: unknown[] = [];
+  for (const each of [...undo].reverse()) {
+    try {
+      await each(reason);
+    } catch (error) {
+      failures.push(error);
+    }
+  }
+  if (failures.length > 0) throw failures[0];
 }

@@ -8,7 +8,7 @@ import { BACK } from '../../src/control/layout.ts';
 import { GrantLender } from '../../src/coordination/grant-lender.ts';
 import { BareGuest } from '../fakes/bare-guest.ts';
 import { Calls, storePlace } from '../fakes/store-place.ts';
-import { underXen } from '../fakes/xen-process.ts';
+import { openDescriptors, underXen } from '../fakes/xen-process.ts';
 
 const CHUNKS = 16;
 const CHUNK_BYTES = 2 ** 18;
@@ -57,16 +57,6 @@ async function lending(test: TestContext) {
       while (!isSo(status())) await sleep(20);
     },
   };
-}
-
-/** Event channels' descriptors of this process: the first is the lender's. */
-function lendersChannels(): number {
-  const open = fs.readdirSync('/proc/self/fd').flatMap((fd) => {
-    const link = `/proc/self/fd/${fd}`;
-    const match = /\/evtchn-(\d+)$/.exec(fs.existsSync(link) ? fs.readlinkSync(link) : '');
-    return match ? [{ fd: Number(fd), made: Number(match[1]) }] : [];
-  });
-  return open.sort((one, other) => one.made - other.made).at(-1)!.fd;
 }
 
 underXen(import.meta.url, () => {
@@ -137,7 +127,7 @@ underXen(import.meta.url, () => {
 
   test('a fast plane that fails is told, refuses who comes, and keeps the lender from ending no longer than guests may', async (test) => {
     const { enter, until, lender, told } = await lending(test);
-    const channels = lendersChannels();
+    const [channels] = openDescriptors(/\/evtchn-\d+$/).slice(-1) as [number]; // the lender's
     await enter(5, 'cluster');
     await until(({ guests }) => guests[0]?.granted_bytes === CHUNKS * CHUNK_BYTES);
     fs.closeSync(channels);

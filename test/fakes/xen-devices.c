@@ -213,6 +213,14 @@ static int end_pages(int fd, const uint32_t *words) {
   return 0;
 }
 
+/* A file "no-notice-0" makes the kernel refuse. */
+static int ask_notice(void) {
+  int fd = open_file("no-notice-%d", 0, O_RDONLY);
+  if (fd < 0) return 0;
+  close(fd);
+  return fail(EINVAL);
+}
+
 /* struct ioctl_gntdev_map_grant_ref: u32 count, u32 pad, u64 index, {u32 domid, u32 ref}[] */
 static int prepare_map(int fd, uint32_t *words) {
   int at = 0;
@@ -306,7 +314,7 @@ int ioctl(int fd, unsigned long request, ...) {
     case GNTALLOC:
       if (request == 0x184705) return alloc_pages(fd, words);
       if (request == 0x104706) return end_pages(fd, words);
-      return request == 0x104707 ? 0 : fail(ENOSYS);
+      return request == 0x104707 ? ask_notice() : fail(ENOSYS);
     case GNTDEV:
       if (request == 0x184700) return prepare_map(fd, words);
       return request == 0x104701 ? forget_map(fd, words) : fail(ENOSYS);

@@ -36,8 +36,18 @@ export function underXen(url: string, tests: () => void): void {
   test(`${path.basename(file)}, with a stand-in for Xen’s devices`, { skip }, () => {
     const { NODE_TEST_CONTEXT: _, ...environment } = process.env;
     const env = { ...environment, LD_PRELOAD: library, FAKE_XEN_DIR: folder, FAKE_DOMID: '0' };
-    const { status, stdout, stderr } = spawnSync(process.execPath, [file], { env, encoding: 'utf8', timeout: 120_000 });
+    const { status, stdout, stderr } = spawnSync(process.execPath, [file], { env, encoding: 'utf8', timeout: 600_000 });
     assert.equal(status, 0, `${stdout}${stderr}`);
   });
   process.on('exit', () => fs.rmSync(folder, { recursive: true, force: true }));
+}
+
+/** Descriptors of this process whose file's name fits, those of the youngest file last where files are numbered. */
+export function openDescriptors(name: RegExp): number[] {
+  const found = fs.readdirSync('/proc/self/fd').flatMap((fd) => {
+    const link = `/proc/self/fd/${fd}`;
+    const file = fs.existsSync(link) ? fs.readlinkSync(link) : '';
+    return name.test(file) ? [{ fd: Number(fd), made: Number(/\d*$/.exec(file)![0]) }] : [];
+  });
+  return found.sort((one, other) => one.made - other.made).map(({ fd }) => fd);
 }
