@@ -57,6 +57,10 @@ export class Board {
     return this.#emulator.ended;
   }
 
+  get isRunning(): boolean {
+    return this.#emulator.isRunning;
+  }
+
   /** What is in share/log/NAME.log so far. */
   log(name: string): string {
     return readText(path.join(this.#options.folder, 'share/log', `${name}.log`));

@@ -22,6 +22,7 @@ import { capture } from './capture.ts';
 import { attachConsole } from './console.ts';
 import { type Guest, readGuests, withMemory } from './guests.ts';
 import { buildImages, OutOfReach } from './images.ts';
+import { tellLastWords } from './last-words.ts';
 import { Progress } from './progress.ts';
 import { readReplayOptions, runReplay } from './replay.ts';
 import { whatIsMissing } from './requirements.ts';
@@ -61,6 +62,9 @@ async function withBoard<T>(work: BoardWork<T>, guestMib?: number): Promise<T> {
   try {
     await Promise.race([board.boot(), onInterrupt]);
     return await Promise.race([work(board, guests, folder), onInterrupt]);
+  } catch (error) {
+    if (!interrupted.signal.aborted && board.isRunning) await tellLastWords(board, guests, progress);
+    throw error;
   } finally {
     await board.powerOff();
   }
@@ -88,6 +92,7 @@ const WITH_BOARD: Readonly<Record<string, () => Promise<number>>> = {
     withBoard(async (board, guests) => {
       const part = process.argv[3];
       const code = await runSuite(board, guests, progress, part);
+      if (code !== 0) await tellLastWords(board, guests, progress);
       if (code !== 0 || part !== undefined) return code;
       progress.say('\nThe agents:\n');
       await (await startAgents(board, guests, progress)).stop();

@@ -35,7 +35,7 @@ export async function agentCommand(options: AgentOptions, io: CommandIo): Promis
   io.signal.addEventListener('abort', () => stop(EXIT.ok));
   try {
     await agent.start();
-    keepSmall();
+    keepSmall({ isDivided: options.role === 'domain' && domainOf(config, options.domain).guest !== undefined });
     io.stdout.write(`memtide ${name}: ready in ${runDir}\n`);
     if (io.signal.aborted) stop(EXIT.ok);
     return await ended;

@@ -56,7 +56,7 @@ export class BoardAgents {
   /** @param xenstore a socket that the agent finds in the place of xenstored's. */
   async startBackend(xenstore?: string): Promise<void> {
     const log = fs.openSync(`${LOGS}/test-agent-dom0.log`, 'a');
-    const agent = ['memtide-agent', '--role', 'backend', '--config', `${FILES}/dom0-reservations.json`];
+    const agent = ['memtide-agent', '--role', 'backend', '--config', `${FILES}/dom0.json`];
     const elsewhere = `mount --bind ${xenstore} ${XENSTORED} && exec "$@"`;
     const [program, ...args] = (
       xenstore === undefined ? agent : ['unshare', '--mount', 'sh', '-c', elsewhere, 'sh', ...agent]
@@ -69,7 +69,7 @@ export class BoardAgents {
   async startGuest(guest: Guest): Promise<void> {
     await inGuest(
       guest,
-      `setsid memtide-agent --domain ${guest.name} --config ${FILES}/guest-reservations.json >/dev/hvc0 2>&1 </dev/null &
+      `setsid memtide-agent --domain ${guest.name} --config ${FILES}/guest.json >/dev/hvc0 2>&1 </dev/null &
        echo $! >/run/memtide-agent.pid`,
     );
   }

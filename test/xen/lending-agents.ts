@@ -38,7 +38,7 @@ export const continueDom0Agent = (): void => void dom0!.kill('SIGCONT');
 export async function startGuestAgent(guest: Guest): Promise<void> {
   await inGuest(
     guest,
-    `setsid memtide-agent --domain ${guest.name} --config ${FILES}/lending-guest.json >/dev/hvc0 2>&1 & echo $! >/run/agent.pid`,
+    `setsid memtide-agent --domain ${guest.name} --config ${FILES}/lending-guest.json >/dev/hvc0 2>&1 </dev/null & echo $! >/run/agent.pid`,
   );
 }
 

@@ -11,4 +11,5 @@ import './memory-books.test.ts';
 import './gpio.test.ts';
 import './kernel-trace.test.ts';
 import './death.test.ts';
+import './leases.test.ts';
 import './doctor.test.ts';
