@@ -4,7 +4,7 @@ import { after, before, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { systemBalloon } from '../../src/platforms/xen/balloon-driver.ts';
 import { bytes, KIB, MIB, mebibytes } from '../../src/units.ts';
-import { domidOf, GUESTS, GuestProgram, inDom0, ON_BOARD } from './guests.ts';
+import { domidOf, GUESTS, GuestProgram, inDom0, ON_BOARD, xlMib } from './guests.ts';
 
 const BOOT_MIB = 256;
 const STEP_MIB = 48;
@@ -30,13 +30,13 @@ describe('reservation over the balloon', { ...ON_BOARD, timeout: 600_000 }, () =
     assert.ok(Math.abs(actual - expected) <= ROUNDING_MIB, `${what}: ${actual}, not ${expected} MiB`);
 
   test('what the guest gives up is in Xen’s free heap, and comes back', async () => {
-    const [free, own] = [await freeMib(), await guestMib(guest.name)];
+    const [free, own] = [await freeMib(), await xlMib(guest)];
     const given = await program.call('shrink', STEP_MIB);
     assert.deepEqual(given, { ok: true, limit: mebibytes(BOOT_MIB - STEP_MIB) });
-    assertNear(await guestMib(guest.name), own - STEP_MIB, 'the guest holds');
+    assertNear(await xlMib(guest), own - STEP_MIB, 'the guest holds');
     assertNear(await freeMib(), free + STEP_MIB, 'Xen has free');
     assert.deepEqual(await program.call('grow', STEP_MIB), { ok: true, limit: mebibytes(BOOT_MIB) });
-    assertNear(await guestMib(guest.name), own, 'the guest holds again');
+    assertNear(await xlMib(guest), own, 'the guest holds again');
     assertNear(await freeMib(), free, 'Xen has free again');
   });
 
@@ -90,8 +90,3 @@ describe('reservation over the balloon', { ...ON_BOARD, timeout: 600_000 }, () =
 });
 
 const freeMib = async (): Promise<number> => Number(await inDom0('xl', 'info', 'free_memory'));
-
-async function guestMib(name: string): Promise<number> {
-  const line = (await inDom0('xl', 'list', name)).trim().split('\n').at(-1)!;
-  return Number(line.trim().split(/\s+/)[2]);
-}

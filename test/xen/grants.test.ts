@@ -8,7 +8,7 @@ import { grantPages } from '../../src/xen/grant-pages.ts';
 import { mapGrants } from '../../src/xen/map-grants.ts';
 import { XEN_PAGE_BYTES } from '../../src/xen/page-size.ts';
 import { drain } from './guest-bell.ts';
-import { domidOf, GUESTS, GuestProgram, inDom0, ON_BOARD } from './guests.ts';
+import { domidOf, GUESTS, GuestProgram, ON_BOARD, xlMib } from './guests.ts';
 
 const PAGE_WORDS = XEN_PAGE_BYTES / 4;
 const PAGES = 256;
@@ -22,19 +22,13 @@ describe('grants and event channels', { ...ON_BOARD, timeout: 300_000 }, () => {
     domid = await domidOf(guest);
   });
 
-  /** Xen's own count of the guest's memory. */
-  const guestMib = async (): Promise<number> => {
-    const line = (await inDom0('xl', 'list', guest.name)).trim().split('\n').at(-1)!;
-    return Number(line.trim().split(/\s+/)[2]);
-  };
-
   test('pages of the guest, mapped in dom0: one memory, and no domain shrinks', async () => {
-    const [before, dom0Before] = [await guestMib(), dom0Kib()];
+    const [before, dom0Before] = [await xlMib(guest), dom0Kib()];
     const references = await program.call('grant', PAGES, 1000);
     const pages = mapGrants(domid, references);
     const words = wordsOf(pages);
     assert.ok(words.every((word, at) => word === 1000 + at));
-    assert.equal(await guestMib(), before);
+    assert.equal(await xlMib(guest), before);
     assert.equal(dom0Kib(), dom0Before);
     Atomics.store(words, PAGES * PAGE_WORDS - 1, -5);
     assert.equal(await program.call('grantWord', PAGES * PAGE_WORDS - 1), -5);
@@ -46,7 +40,7 @@ describe('grants and event channels', { ...ON_BOARD, timeout: 300_000 }, () => {
     words[0] = 77;
     assert.equal(await program.call('grantWord', 0), 1000, 'which is no longer the guest’s');
     await program.call('takeGrantBack');
-    assert.equal(await guestMib(), before);
+    assert.equal(await xlMib(guest), before);
   });
 
   test('pages of dom0, mapped in the guest', async () => {

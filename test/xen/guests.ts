@@ -56,6 +56,12 @@ export async function inGuest({ address }: Guest, script: string, abandoned?: Ab
 
 export const domidOf = async ({ name }: Guest): Promise<number> => Number(await inDom0('xl', 'domid', name));
 
+/** What it holds, as the toolstack counts: whole MiB. */
+export async function xlMib({ name }: Pick<Guest, 'name'>): Promise<number> {
+  const row = (await inDom0('xl', 'list', name)).trim().split('\n').at(-1)!;
+  return Number(row.trim().split(/\s+/)[2]);
+}
+
 /** What a program of the suite does when it is asked: by name. */
 export type Calls = Readonly<Record<string, (...args: never[]) => unknown>>;
 
@@ -115,6 +121,7 @@ export class GuestProgram<Answers extends Calls = GuestCall> {
     name: Name,
     ...args: Parameters<Answers[Name]>
   ): Promise<Awaited<ReturnType<Answers[Name]>>> {
+    if (this.#socket.destroyed) return Promise.reject(new Error('the program in the guest is gone'));
     this.#socket.write(`${JSON.stringify({ name, args })}\n`);
     return new Promise((resolve, reject) => this.#waiting.push({ resolve: resolve as never, reject }));
   }

@@ -4,7 +4,7 @@
  */
 import { after, before } from 'node:test';
 import { MIB } from '../../src/units.ts';
-import { GUESTS, type Guest, GuestProgram, inDom0 } from './guests.ts';
+import { GUESTS, type Guest, GuestProgram, xlMib } from './guests.ts';
 import type { LeaseCalls } from './lease-program.ts';
 import { killDom0Agent, killGuestAgent, startDom0Agent, startGuestAgent, until, untilLent } from './lending-agents.ts';
 import type { LentStatus } from './lent-status.ts';
@@ -93,12 +93,7 @@ export class Lending {
 
 /** A guest holds what is mapped into it from elsewhere beside this. */
 async function held(program: LeasingProgram): Promise<number[]> {
-  return [await xenMib(cluster), await program.call('currentKib'), await xenMib(infotainment)];
-}
-
-async function xenMib({ name }: Guest): Promise<number> {
-  const line = (await inDom0('xl', 'list', name)).trim().split('\n').at(-1)!;
-  return Number(line.trim().split(/\s+/)[2]);
+  return [await xlMib(cluster), await program.call('currentKib'), await xlMib(infotainment)];
 }
 
 let users = 0;

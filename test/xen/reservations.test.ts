@@ -6,7 +6,7 @@ import assert from 'node:assert/strict';
 import { before, describe, test } from 'node:test';
 import { MIB } from '../../src/units.ts';
 import { BoardAgents, until } from './board-agents.ts';
-import { GUESTS, type Guest, inDom0, inGuest, ON_BOARD } from './guests.ts';
+import { GUESTS, type Guest, inGuest, ON_BOARD, xlMib } from './guests.ts';
 
 /** Of the board's configuration: what both guests and the pool may hold, and what the pool should hold. */
 const TOTAL_MIB = 480;
@@ -27,14 +27,15 @@ describe('reservations moved by the agents', { ...ON_BOARD, timeout: 1_200_000 }
     // A guest may just be on its way to another size.
     await until('the back end counts as the toolstack does', async () => {
       for (const { name, held_bytes } of (await agents.xen()).guests)
-        if (Math.abs(held_bytes / MIB - (await xlMib(name))) > ROUNDING_MIB) return false;
+        if (Math.abs(held_bytes / MIB - (await xlMib({ name }))) > ROUNDING_MIB) return false;
       return true;
     });
-    for (const { name } of GUESTS) assert.ok((await xlMib(name)) < 256, `${name} holds ${await xlMib(name)} MiB`);
+    for (const { name } of GUESTS)
+      assert.ok((await xlMib({ name })) < 256, `${name} holds ${await xlMib({ name })} MiB`);
   });
 
   test('mode hypervisor: an unmodified program finds memory that came ahead of it; dom0 lets nobody grow', async (t) => {
-    const [before, held] = [await agents.guest(recipient.name), await xlMib(recipient.name)];
+    const [before, held] = [await agents.guest(recipient.name), await xlMib(recipient)];
     t.diagnostic(`emulated: ${await load(recipient, 8, 8)}`);
     const after = await agents.guest(recipient.name);
     assert.equal(after.let_grow, before.let_grow, 'it grew by itself');
@@ -51,16 +52,19 @@ describe('reservations moved by the agents', { ...ON_BOARD, timeout: 1_200_000 }
 
   test('mode split: it may not grow by itself, and is let grow', async (t) => {
     assert.equal((await agents.command('mode', { mode: 'split' })).ok, true);
-    await until('entitlements are taken back', async () => {
-      const { held_bytes, entitlement_bytes } = await agents.guest(recipient.name);
-      return entitlement_bytes <= held_bytes + MIB;
-    });
-    const before = await agents.xen();
-    t.diagnostic(`emulated: ${await load(recipient, 8, 4)}`);
-    const now = await agents.guest(recipient.name);
-    const then = before.guests.find(({ name }) => name === recipient.name)!;
-    assert.ok(now.let_grow > then.let_grow, 'it was let grow');
-    assert.equal((await agents.command('mode', { mode: 'hypervisor' })).ok, true);
+    try {
+      await until('entitlements are taken back', async () => {
+        const { held_bytes, entitlement_bytes } = await agents.guest(recipient.name);
+        return entitlement_bytes <= held_bytes + MIB;
+      });
+      const before = await agents.xen();
+      t.diagnostic(`emulated: ${await load(recipient, 8, 4)}`);
+      const now = await agents.guest(recipient.name);
+      const then = before.guests.find(({ name }) => name === recipient.name)!;
+      assert.ok(now.let_grow > then.let_grow, 'it was let grow');
+    } finally {
+      assert.equal((await agents.command('mode', { mode: 'hypervisor' })).ok, true);
+    }
   });
 });
 
@@ -86,8 +90,3 @@ async function load(guest: Guest, beyondMib: number, stepMib: number): Promise<s
 
 const peakMib = async (guest: Guest): Promise<number> =>
   Number(await inGuest(guest, 'sort -n /tmp/peak | tail -n 1')) / 1024;
-
-async function xlMib(name: string): Promise<number> {
-  const row = (await inDom0('xl', 'list', name)).trim().split('\n').at(-1)!;
-  return Number(row.trim().split(/\s+/)[2]);
-}
