@@ -117,7 +117,7 @@ export class RemoteAgent {
       tell: (call) => this.#link?.tell(call) === true,
     });
     this.#meet(welcome);
-    await this.#constructs.apply(kernelConstructs(this.#config.xen));
+    await this.#constructs.apply(kernelConstructs(this.#config.xen, this.#settings.guest !== undefined));
     this.#startSampling();
     await this.#listen();
     if (this.#config.xen.arena_mib > 0) await this.#borrow();

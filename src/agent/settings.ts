@@ -4,7 +4,7 @@ import type { StuckRule } from '../policy/stuck.ts';
 import type { WatermarkRule } from '../policy/watermarks.ts';
 import { MIB } from '../units.ts';
 import type { Construct } from '../xen/constructs.ts';
-import { balloonThread, eventChannelCpu } from '../xen/kernel-constructs.ts';
+import { balloonThread, eventChannelCpu, singlePages } from '../xen/kernel-constructs.ts';
 import type { Log } from './log.ts';
 
 /** Configuration to what the parts take. */
@@ -60,8 +60,12 @@ export function guestReserveRule(smallestBytes: number, largestBytes: number): W
   };
 }
 
-/** What a domain asks of its own kernel. */
-export const kernelConstructs = ({ balloon_priority, event_channel_cpu }: Config['xen']): Construct[] => [
+/** What a domain asks of its own kernel. @param isMoved whether it is a guest whose whole reservation is moved. */
+export const kernelConstructs = (
+  { balloon_priority, event_channel_cpu, single_pages }: Config['xen'],
+  isMoved: boolean,
+): Construct[] => [
+  ...(isMoved && single_pages ? singlePages() : []),
   ...(balloon_priority === undefined ? [] : [balloonThread(balloon_priority)]),
   ...(event_channel_cpu === undefined ? [] : [eventChannelCpu(event_channel_cpu)]),
 ];

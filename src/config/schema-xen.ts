@@ -66,6 +66,12 @@ export const xen = z.strictObject({
     .describe(
       'How soon a guest that is short can have got more: a report, a plan, another guest’s balloon. What its programs took within so long before, and what their rise comes to in it, is what it keeps ahead of need.',
     ),
+  single_pages: z
+    .boolean()
+    .default(true)
+    .describe(
+      'Whether the kernel of a guest whose reservation is moved leaves off looking for large free pages unasked, which a balloon has broken up: no proactive compaction, none for packets.',
+    ),
   balloon_priority: whole(1, 99)
     .optional()
     .describe('Real-time priority of the kernel’s xen-balloon thread in a guest. Left out: as the kernel set it.'),

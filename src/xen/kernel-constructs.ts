@@ -28,6 +28,28 @@ export const balloonThread = (priority: number, procRoot = '/proc'): Construct =
   };
 };
 
+/**
+ * A kernel that does not look for large free pages where nobody has asked for any: a balloon leaves memory in single pages, so
+ * that each search for more is long and finds little, and the kernel counts it as a stall of its programs (kcompactd in PSI).
+ * Linux looks when pages of one kind have to be taken from a block of another kind (vm.watermark_boost_factor; mm/page_alloc.c),
+ * as memory scatters (vm.compaction_proactiveness), and for the buffers of packets (net.core.high_order_alloc_disable).
+ */
+export const singlePages = (procRoot = '/proc'): Construct[] => [
+  sysctl('vm.watermark_boost_factor', '0', procRoot),
+  sysctl('vm.compaction_proactiveness', '0', procRoot),
+  sysctl('net.core.high_order_alloc_disable', '1', procRoot),
+];
+
+function sysctl(name: string, wanted: string, procRoot: string): Construct {
+  const file = path.join(procRoot, 'sys', ...name.split('.'));
+  return {
+    name,
+    wanted,
+    read: async () => fs.readFileSync(file, 'latin1').trim(),
+    write: async (value) => fs.writeFileSync(file, value),
+  };
+}
+
 /** All interrupts of event channels that programs have bound, to one CPU. Those bound later go where the kernel puts them. */
 export const eventChannelCpu = (cpu: number, procRoot = '/proc'): Construct => {
   const affinity = (irq: string): string => path.join(procRoot, 'irq', irq, 'smp_affinity_list');
