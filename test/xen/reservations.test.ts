@@ -34,6 +34,14 @@ describe('reservations moved by the agents', { ...ON_BOARD, timeout: 1_200_000 }
       assert.ok((await xlMib({ name })) < 256, `${name} holds ${await xlMib({ name })} MiB`);
   });
 
+  test('the kernels of the guests do not look for large pages unasked meanwhile', async () => {
+    const names = ['vm/watermark_boost_factor', 'vm/compaction_proactiveness', 'net/core/high_order_alloc_disable'];
+    for (const guest of GUESTS) {
+      const set = await inGuest(guest, `cd /proc/sys; cat ${names.join(' ')}`);
+      assert.deepEqual(set.trim().split('\n'), ['0', '0', '1'], guest.name);
+    }
+  });
+
   test('mode hypervisor: an unmodified program finds memory that came ahead of it; dom0 lets nobody grow', async (t) => {
     const [before, held] = [await agents.guest(recipient.name), await xlMib(recipient)];
     t.diagnostic(`emulated: ${await load(recipient, 8, 8)}`);

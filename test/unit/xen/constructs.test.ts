@@ -6,7 +6,7 @@ import path from 'node:path';
 import { test } from 'node:test';
 import { type Construct, XenConstructs } from '../../../src/xen/constructs.ts';
 import { pinning, rateLimit, weight } from '../../../src/xen/credit2.ts';
-import { balloonThread, eventChannelCpu, eventChannelIrqs } from '../../../src/xen/kernel-constructs.ts';
+import { balloonThread, eventChannelCpu, eventChannelIrqs, singlePages } from '../../../src/xen/kernel-constructs.ts';
 import { fakeXl } from '../../fakes/xl.ts';
 
 const GUESTS = { freeMib: 700, guests: { 1: ['cluster', 256] as [string, number] } };
@@ -102,4 +102,27 @@ test('a kernel without a xen-balloon thread: told', async (t) => {
   const constructs = new XenConstructs();
   await constructs.apply([balloonThread(10, root)]);
   assert.match(constructs.reports[0]!.refused!, /no xen-balloon thread/);
+});
+
+test('a kernel leaves off looking for large pages, and looks again afterwards; what it does not know is told', async (t) => {
+  const root = fs.mkdtempSync(path.join(os.tmpdir(), 'memtide-proc-'));
+  t.after(() => fs.rmSync(root, { recursive: true }));
+  const file = (name: string): string => path.join(root, 'sys/vm', name);
+  fs.mkdirSync(path.join(root, 'sys/vm'), { recursive: true });
+  fs.writeFileSync(file('watermark_boost_factor'), '15000\n');
+  fs.writeFileSync(file('compaction_proactiveness'), '20\n');
+  const constructs = new XenConstructs();
+  assert.equal(await constructs.apply(singlePages(root)), false);
+  assert.deepEqual(
+    constructs.reports.map(({ construct, in_force }) => [construct, in_force]),
+    [
+      ['vm.watermark_boost_factor', '0'],
+      ['vm.compaction_proactiveness', '0'],
+      ['net.core.high_order_alloc_disable', undefined],
+    ],
+  );
+  assert.match(constructs.reports[2]!.refused!, /ENOENT/);
+  await constructs.undo();
+  assert.equal(fs.readFileSync(file('watermark_boost_factor'), 'latin1'), '15000');
+  assert.equal(fs.readFileSync(file('compaction_proactiveness'), 'latin1'), '20');
 });
