@@ -1,7 +1,7 @@
 import { resolve } from 'node:path';
 import { EXIT, type ExitCode, MemtideError } from '../errors.ts';
 import { replayStudyText } from '../evaluation/replay/xen/report.ts';
-import { RIVALS } from '../evaluation/replay/xen/rivals.ts';
+import { CONTROLS, RIVALS } from '../evaluation/replay/xen/rivals.ts';
 import { readSettings } from '../evaluation/replay/xen/settings.ts';
 import { runReplayStudy } from '../evaluation/replay/xen/study.ts';
 import { benchInRoom } from './bench-room.ts';
@@ -36,12 +36,13 @@ export async function benchXenReplayCommand(options: BenchXenReplayOptions, io: 
 const plain = (name: string): string => name.replaceAll(' ', '-');
 
 function rivalOf(name: string): (typeof RIVALS)[number] {
-  const rival = RIVALS.find((each) => plain(each.name) === plain(name));
+  const known = [...RIVALS, ...CONTROLS];
+  const rival = known.find((each) => plain(each.name) === plain(name));
   if (rival) return rival;
   throw new MemtideError({
     operation: 'choose the rivals',
     object: name,
-    expected: RIVALS.map((each) => plain(each.name)).join(', '),
+    expected: known.map((each) => plain(each.name)).join(', '),
     actual: 'no such rival',
     remedy: 'name some of these, or leave --cases out',
     exitCode: EXIT.usage,

@@ -129,7 +129,12 @@ export class GrantLender {
       else this.#replies.get(message.guest)?.(message.problem);
     });
     this.#timer = setInterval(() => this.#attempt(() => this.#tick()), TICK_MILLIS);
-    await this.#watch.start();
+    try {
+      await this.#watch.start();
+    } catch (error) {
+      await this.stop();
+      throw error;
+    }
   }
 
   async stop(): Promise<void> {

@@ -29,16 +29,19 @@ export const balloonThread = (priority: number, procRoot = '/proc'): Construct =
 };
 
 /**
- * A kernel that does not look for large free pages where nobody has asked for any: a balloon leaves memory in single pages, so
- * that each search for more is long and finds little, and the kernel counts it as a stall of its programs (kcompactd in PSI).
- * Linux looks when pages of one kind have to be taken from a block of another kind (vm.watermark_boost_factor; mm/page_alloc.c),
- * as memory scatters (vm.compaction_proactiveness), and for the buffers of packets (net.core.high_order_alloc_disable).
+ * What keeps a kernel from looking for large free pages where nobody has asked for any: a balloon leaves memory in single
+ * pages, so that each search for more is long and finds little, and the kernel counts it as a stall of its programs (kcompactd
+ * in PSI). Linux looks when pages of one kind have to be taken from a block of another kind (mm/page_alloc.c), as memory
+ * scatters, and for the buffers of packets.
  */
-export const singlePages = (procRoot = '/proc'): Construct[] => [
-  sysctl('vm.watermark_boost_factor', '0', procRoot),
-  sysctl('vm.compaction_proactiveness', '0', procRoot),
-  sysctl('net.core.high_order_alloc_disable', '1', procRoot),
-];
+export const SINGLE_PAGES: ReadonlyMap<string, string> = new Map([
+  ['vm.watermark_boost_factor', '0'],
+  ['vm.compaction_proactiveness', '0'],
+  ['net.core.high_order_alloc_disable', '1'],
+]);
+
+export const singlePages = (procRoot = '/proc'): Construct[] =>
+  [...SINGLE_PAGES].map(([name, wanted]) => sysctl(name, wanted, procRoot));
 
 function sysctl(name: string, wanted: string, procRoot: string): Construct {
   const file = path.join(procRoot, 'sys', ...name.split('.'));

@@ -1,7 +1,7 @@
 import { formatBytes, formatMicros } from '../../../units.ts';
 import { alignedTable } from '../../bench/text-table.ts';
 import type { PlayRow, ReplayStudyResult, RivalRow } from './result.ts';
-import { RIVALS } from './rivals.ts';
+import { CONTROLS, RIVALS } from './rivals.ts';
 
 const percent = (share: number): string => `${(share * 100).toFixed(1)} %`;
 
@@ -40,9 +40,9 @@ export function replayStudyText({ environment, rivals, bounds, plays }: ReplaySt
       ({ what, measured, most, met }) =>
         `${met ? '✔' : '✘'} ${what}: ${round(measured)}; at most ${most} is promised${met ? '' : ': missed'}`,
     ),
-    ...RIVALS.filter(({ name }) => rivals.some(({ rival }) => rival === name)).map(
-      ({ name, about }) => `  ${name}: ${about}`,
-    ),
+    ...[...RIVALS, ...CONTROLS]
+      .filter(({ name }) => rivals.some(({ rival }) => rival === name))
+      .map(({ name, about }) => `  ${name}: ${about}`),
     '  reserve hit rate: requests that found as much available as they asked for, of all; those too late or never made are misses',
   ].join('\n')}\n`;
 }
