@@ -5,6 +5,7 @@
 import { execFile, spawn } from 'node:child_process';
 import net from 'node:net';
 import { createInterface } from 'node:readline';
+import { after } from 'node:test';
 import { promisify } from 'node:util';
 import type { GuestCall } from './guest-program.ts';
 
@@ -141,3 +142,5 @@ export class GuestProgram<Answers extends Calls = GuestCall> {
 }
 
 let shared: Promise<GuestProgram> | undefined;
+// The connection to it would keep this process.
+after(async () => (await shared)?.stop());
