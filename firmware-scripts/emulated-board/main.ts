@@ -20,6 +20,7 @@ import { benchOptions, runXenBench } from './bench.ts';
 import { Board } from './board.ts';
 import { capture } from './capture.ts';
 import { attachConsole } from './console.ts';
+import { DeafDom0 } from './dom0.ts';
 import { type Guest, readGuests, withMemory } from './guests.ts';
 import { buildImages, OutOfReach } from './images.ts';
 import { tellLastWords } from './last-words.ts';
@@ -63,7 +64,8 @@ async function withBoard<T>(work: BoardWork<T>, guestMib?: number): Promise<T> {
     await Promise.race([board.boot(), onInterrupt]);
     return await Promise.race([work(board, guests, folder), onInterrupt]);
   } catch (error) {
-    if (!interrupted.signal.aborted && board.isRunning) await tellLastWords(board, guests, progress);
+    const canBeAsked = board.isRunning && !(error instanceof DeafDom0);
+    if (canBeAsked && !interrupted.signal.aborted) await tellLastWords(board, guests, progress);
     throw error;
   } finally {
     await board.powerOff();
@@ -86,17 +88,26 @@ async function run(): Promise<number> {
   });
 }
 
+function testOnBoard(): Promise<number> {
+  return withBoard(async (board, guests) => {
+    const part = process.argv[3];
+    const code = await runSuite(board, guests, progress, part);
+    if (code !== 0) await tellLastWords(board, guests, progress);
+    if (code !== 0 || part !== undefined) return code;
+    progress.say('\nThe agents:\n');
+    await (await startAgents(board, guests, progress)).stop();
+    return 0;
+  });
+}
+
 const WITH_BOARD: Readonly<Record<string, () => Promise<number>>> = {
   run,
+  // What an emulator has done to a board says nothing of what is tested there.
   test: () =>
-    withBoard(async (board, guests) => {
-      const part = process.argv[3];
-      const code = await runSuite(board, guests, progress, part);
-      if (code !== 0) await tellLastWords(board, guests, progress);
-      if (code !== 0 || part !== undefined) return code;
-      progress.say('\nThe agents:\n');
-      await (await startAgents(board, guests, progress)).stop();
-      return 0;
+    testOnBoard().catch((error) => {
+      if (!(error instanceof DeafDom0)) throw error;
+      progress.say(`\n✘ ${error.message}\n\nOnce more, on a board that is booted anew.\n`);
+      return testOnBoard();
     }),
   bench: () => {
     const { guestMib, options } = benchOptions(process.argv.slice(3));

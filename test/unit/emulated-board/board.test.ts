@@ -5,7 +5,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { after, test } from 'node:test';
 import { benchOptions } from '../../../firmware-scripts/emulated-board/bench.ts';
-import { Dom0 } from '../../../firmware-scripts/emulated-board/dom0.ts';
+import { DeafDom0, Dom0 } from '../../../firmware-scripts/emulated-board/dom0.ts';
 import { readGuests, withMemory } from '../../../firmware-scripts/emulated-board/guests.ts';
 import { Progress } from '../../../firmware-scripts/emulated-board/progress.ts';
 import { whatIsMissing } from '../../../firmware-scripts/emulated-board/requirements.ts';
@@ -83,4 +83,28 @@ test('an order that must succeed and does not: its first line, its code and its 
   fs.writeFileSync(path.join(share, 'code.1'), '1\n');
   const failed = new Dom0(share, never).must('xl destroy moon\nsync', { deadlineSeconds: 60 });
   await assert.rejects(failed, /xl destroy moon\n[\s\S]*exit code 1: xl: no such domain/);
+});
+
+test('a dom0 that takes no order is told from one whose script takes too long', async () => {
+  const share = fs.mkdtempSync(path.join(folder, 'share-'));
+  const dom0 = new Dom0(share, never);
+  await assert.rejects(dom0.run('true', { deadlineSeconds: 0 }), DeafDom0);
+  fs.writeFileSync(path.join(share, 'out.2'), 'half of it\n');
+  await assert.rejects(
+    dom0.run('true', { deadlineSeconds: 0 }),
+    (error) => !(error instanceof DeafDom0) && /said so far: half of it/.test(String(error)),
+  );
+});
+
+test('a dom0 that has said for minutes that it lives, and says so no more: whatever runs there is given up', async () => {
+  const share = fs.mkdtempSync(path.join(folder, 'share-'));
+  const alive = path.join(share, 'alive');
+  fs.writeFileSync(alive, '12\n');
+  fs.writeFileSync(path.join(share, 'out.1'), 'half of it\n');
+  fs.writeFileSync(path.join(share, 'code.1'), '0\n');
+  const dom0 = new Dom0(share, never);
+  assert.equal((await dom0.run('true', { deadlineSeconds: 60 })).code, 0);
+  const anHourAgo = Date.now() / 1000 - 3600;
+  fs.utimesSync(alive, anHourAgo, anHourAgo);
+  await assert.rejects(dom0.run('sleep 1000', { deadlineSeconds: 2000 }), DeafDom0);
 });
