@@ -1,8 +1,11 @@
-import { readFile, writeFile } from 'node:fs/promises';
+import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { getHeapStatistics } from 'node:v8';
 import { collectGarbage } from '../coordination/collect-garbage.ts';
+import { errorCode } from '../errors.ts';
 import { mallocTrim } from '../native/libc.ts';
+import { cgroupFiles } from '../platforms/budget/cgroup-files.ts';
+import { ownUnified } from '../platforms/budget/cgroup-place.ts';
 import { MIB } from '../units.ts';
 
 /** Connections stand and first messages have been sent by then. */
@@ -39,20 +42,20 @@ export function keepSmall({ isDivided }: { readonly isDivided: boolean }): void 
  * Gives back what only the start needed of files, code of Node most of all: of a guest's 28 MiB of mapped files 14 come back
  * into use (measured on the emulated board). Left alone the kernel finds them when memory is short, and its search is a stall.
  * Only in a cgroup of this process alone (v2, Linux 6.10): nowhere else can it be asked for without swapping.
- * @param folder of all cgroups. @param ownFile which of them is this process'. @returns whether the kernel was asked; it gives
- * what it finds.
+ * @returns whether the kernel was asked; it gives what it finds.
  */
-export async function letGoOfStart(folder = '/sys/fs/cgroup', ownFile = '/proc/self/cgroup'): Promise<boolean> {
+export async function letGoOfStart(procRoot = '/proc'): Promise<boolean> {
   try {
-    const own = /^0::(.+)$/m.exec(await readFile(ownFile, 'latin1'))?.[1];
+    const own = ownUnified(cgroupFiles, procRoot);
     if (own === undefined) return false;
-    const cgroup = path.join(folder, own);
-    if ((await readFile(path.join(cgroup, 'cgroup.procs'), 'latin1')).trim() !== String(process.pid)) return false;
-    const files = /^file (\d+)$/m.exec(await readFile(path.join(cgroup, 'memory.stat'), 'latin1'))?.[1];
-    await writeFile(path.join(cgroup, 'memory.reclaim'), `${files} swappiness=0`);
+    const read = (name: string): string => cgroupFiles.read(path.join(own, name));
+    const files = /^file (\d+)$/m.exec(read('memory.stat'))?.[1];
+    if (files === undefined || read('cgroup.procs').trim() !== String(process.pid)) return false;
+    // Not by the synchronous write: the kernel takes its time.
+    await writeFile(path.join(own, 'memory.reclaim'), `${files} swappiness=0`, { flag: 'r+' });
     return true;
   } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'EAGAIN'; // it has found less
+    return errorCode(error) === 'EAGAIN'; // it has found less
   }
 }
 

@@ -46,12 +46,20 @@ export function findCgroupPlace(files: CgroupFiles, procRoot: string, pid: numbe
   return { ok: false, reason: `v2: ${unified.reason}; v1: ${legacy.reason}`, remedy: unified.remedy };
 }
 
-function findUnified(files: CgroupFiles, memberships: string, mounts: readonly Mount[], pid: number): CgroupPlace {
+/** The cgroup of version 2 that memtide runs in; undefined where none is mounted. @throws a Node system error. */
+export const ownUnified = (files: Pick<CgroupFiles, 'read'>, procRoot: string): string | undefined =>
+  unifiedOf(files.read(join(procRoot, 'self/cgroup')), parseMounts(files.read(join(procRoot, 'self/mountinfo'))));
+
+function unifiedOf(memberships: string, mounts: readonly Mount[]): string | undefined {
   const mount = mounts.find(({ type }) => type === 'cgroup2');
   const path = /^0::(.*)$/m.exec(memberships)?.[1];
-  if (!mount || path === undefined) return refused('not mounted');
+  return mount && path !== undefined ? directoryOf(mount, path) : undefined;
+}
+
+function findUnified(files: CgroupFiles, memberships: string, mounts: readonly Mount[], pid: number): CgroupPlace {
+  const own = unifiedOf(memberships, mounts);
+  if (own === undefined) return refused('not mounted');
   // A budget that was opened before has moved memtide into the leaf: the place is the one above it.
-  const own = directoryOf(mount, path);
   const parent = basename(own) === AGENT_LEAF ? dirname(own) : own;
   try {
     if (!words(files.read(join(parent, 'cgroup.controllers'))).includes('memory')) {
