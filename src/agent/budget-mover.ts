@@ -176,9 +176,8 @@ export class BudgetMover {
   }
 
   isStuck(domain: string): boolean {
-    return (
-      this.#find(domain) !== undefined && isStuck(this.#conduct, this.#index(domain), this.#clock.monotonicMicros())
-    );
+    const at = this.#index(domain);
+    return at >= 0 && isStuck(this.#conduct, at, this.#clock.monotonicMicros());
   }
 
   tick(): void {

@@ -30,7 +30,9 @@ const SOURCES: Readonly<Record<string, (test: TestContext) => PressureSource | u
   'a cgroup, on real files': (test) => {
     const directory = ownCgroup();
     if (directory === undefined)
-      test.skip('this process is in no cgroup with a memory controller, so it has no real files to read');
+      test.skip(
+        'needs a memory controller (cgroup v2, or v1) over this process, which this machine has not set up: on a fixture below',
+      );
     return directory === undefined ? undefined : new CgroupSource({ clock, directory });
   },
   'a cgroup, on a fixture': (test) =>

@@ -145,7 +145,9 @@ describe('watching PSI', () => {
   it('arms a real trigger on this kernel, or says why it could not', async (test) => {
     const path = '/proc/pressure/memory';
     if (!existsSync(path))
-      return test.skip('this kernel has no PSI to arm a trigger on; what then happens is tested above');
+      return test.skip(
+        'needs a kernel with PSI (CONFIG_PSI, and psi=1 where it is off): what happens without is tested above',
+      );
     const watch = await watchPsi({ path, stallShare: 0.5, onStall() {}, clock: systemClock, timer: systemTimer });
     const { ok } = await loadEpoll();
     assert.ok(watch.method === 'trigger' ? ok : watch.reason !== undefined);
